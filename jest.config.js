@@ -1,0 +1,27 @@
+/** Tests run as ES modules on the sources, compiled by swc. `npm test` passes --experimental-vm-modules. */
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.spec.ts', '<rootDir>/sample/**/*.spec.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: {
+          target: 'es2022',
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: true },
+          keepClassNames: true,
+        },
+        module: { type: 'es6' },
+      },
+    ],
+  },
+  moduleNameMapper: {
+    '^nest-session$': '<rootDir>/lib/index.ts',
+    '^nest-session/testing$': '<rootDir>/lib/testing/index.ts',
+    '^nest-session/typeorm$': '<rootDir>/lib/stores/typeorm/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  testTimeout: 20_000,
+};

@@ -1,0 +1,177 @@
+import { Inject, Injectable, Optional } from '@nestjs/common';
+import { type EpochMs, SessionClock, systemClock } from '../core/clock.js';
+import {
+  applyChange,
+  applyTouch,
+  atomicChange,
+  type SessionChange,
+  type SessionRecord,
+  type SessionTouch,
+  tombstoneOf,
+} from '../core/record.js';
+import {
+  type AtomicResult,
+  type DeleteExpiredOptions,
+  type RenameOutcome,
+  SessionStore,
+  type StoredSession,
+} from './session-store.js';
+
+/** When so many records are held, the expired ones are looked for at the next create, and then the oldest go. */
+const MAX_RECORDS = 100_000;
+
+/**
+ * Keeps sessions in this process, and loses them with it. For tests, development and single-process tools.
+ *
+ * Bounded: beyond 100,000 sessions the expired ones leave, and then the ones created first.
+ */
+@Injectable()
+export class MemorySessionStore extends SessionStore {
+  readonly #records = new Map<string, SessionRecord>();
+  readonly #clock: SessionClock;
+  /** The bound; a subclass may choose another. */
+  protected readonly maxRecords: number = MAX_RECORDS;
+
+  constructor(@Optional() @Inject(SessionClock) clock?: SessionClock) {
+    super();
+    this.#clock = clock ?? systemClock;
+  }
+
+  // Records are never changed in place, so the stored object itself can be handed out.
+  async load(key: string): Promise<SessionRecord | undefined> {
+    return this.#unexpired(key);
+  }
+
+  async create(key: string, record: SessionRecord): Promise<boolean> {
+    if (this.#unexpired(key)) return false;
+    if (this.#records.size >= this.maxRecords) this.#makeRoom();
+    this.#records.set(key, record);
+    return true;
+  }
+
+  async save(key: string, change: SessionChange): Promise<boolean> {
+    const record = this.#living(key);
+    if (!record) return false; // logged out while the request ran: it stays logged out
+    this.#records.set(key, applyChange(record, change));
+    return true;
+  }
+
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    const record = this.#living(key);
+    if (!record) return false;
+    this.#bury(key, record, 'ended', tombstoneUntil);
+    return true;
+  }
+
+  override async touch(key: string, touch: SessionTouch): Promise<boolean> {
+    const record = this.#living(key);
+    if (!record) return false;
+    this.#records.set(key, applyTouch(record, touch));
+    return true;
+  }
+
+  override async rename(
+    key: string,
+    newKey: string,
+    change: SessionChange,
+    tombstoneUntil?: EpochMs,
+  ): Promise<RenameOutcome> {
+    const record = this.#living(key);
+    if (!record) return 'gone';
+    if (this.#unexpired(newKey)) return 'taken';
+    this.#records.set(newKey, applyChange(record, change));
+    this.#bury(key, record, 'renamed', tombstoneUntil);
+    return 'renamed';
+  }
+
+  override async atomic(
+    key: string,
+    name: string,
+    update: (text: string | undefined) => string | undefined,
+  ): Promise<AtomicResult | undefined> {
+    const record = this.#living(key);
+    if (!record) return undefined;
+    const { change, text } = atomicChange(record, name, update);
+    this.#records.set(key, applyChange(record, change));
+    return { text };
+  }
+
+  override async deleteExpired(options?: DeleteExpiredOptions): Promise<number> {
+    const { signal, onProgress, batchSize = 1_000 } = options ?? {};
+    let deleted = 0;
+    let inBatch = 0;
+    for (const [key, record] of this.#records) {
+      if (signal?.aborted) break;
+      if (record.expiresAt > this.#clock.now()) continue;
+      this.#records.delete(key);
+      if (!record.gone) deleted++;
+      if (++inBatch < batchSize) continue;
+      inBatch = 0;
+      onProgress?.(deleted);
+      await new Promise(setImmediate); // requests go first
+    }
+    if (inBatch > 0) onProgress?.(deleted);
+    return deleted;
+  }
+
+  override async findByUser(userId: string): Promise<StoredSession[]> {
+    const found: StoredSession[] = [];
+    for (const [key, record] of this.#all()) if (record.userId === userId) found.push({ key, record });
+    return found;
+  }
+
+  override async deleteByUser(
+    userId: string,
+    options?: { exceptKey?: string; tombstoneUntil?: EpochMs },
+  ): Promise<number> {
+    let deleted = 0;
+    for (const { key, record } of await this.findByUser(userId)) {
+      if (key === options?.exceptKey) continue;
+      this.#bury(key, record, 'ended', options?.tombstoneUntil);
+      deleted++;
+    }
+    return deleted;
+  }
+
+  override async count(): Promise<number> {
+    return [...this.#all()].length;
+  }
+
+  override async ping(): Promise<void> {}
+
+  override async close(): Promise<void> {
+    this.#records.clear();
+  }
+
+  #unexpired(key: string): SessionRecord | undefined {
+    const record = this.#records.get(key);
+    if (!record || record.expiresAt > this.#clock.now()) return record;
+    this.#records.delete(key);
+    return undefined;
+  }
+
+  #living(key: string): SessionRecord | undefined {
+    const record = this.#unexpired(key);
+    return record?.gone ? undefined : record;
+  }
+
+  *#all(): Generator<[string, SessionRecord]> {
+    const now = this.#clock.now();
+    for (const entry of this.#records) if (!entry[1].gone && entry[1].expiresAt > now) yield entry;
+  }
+
+  #bury(key: string, record: SessionRecord, gone: 'renamed' | 'ended', until: EpochMs | undefined): void {
+    if (until === undefined || until <= this.#clock.now()) this.#records.delete(key);
+    else this.#records.set(key, tombstoneOf(record, gone, until));
+  }
+
+  /** Drops what is over; where that is not enough, a hundredth of the rest, the first created first. */
+  #makeRoom(): void {
+    for (const key of this.#records.keys()) this.#unexpired(key);
+    let surplus = this.#records.size - this.maxRecords + Math.ceil(this.maxRecords / 100);
+    for (const key of this.#records.keys()) {
+      if (surplus-- <= 0) return;
+      this.#records.delete(key);
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import type { EpochMs } from '../core/clock.js';
+import {
+  applyChange,
+  atomicChange,
+  type SessionChange,
+  type SessionRecord,
+  type SessionTouch,
+} from '../core/record.js';
+
+/** What became of a rename; `gone`: there is no such session (any more); `taken`: the new key names another one. */
+export type RenameOutcome = 'renamed' | 'gone' | 'taken';
+
+/** The value that an atomic update left behind, as text; undefined when it left none. */
+export interface AtomicResult {
+  readonly text: string | undefined;
+}
+
+/** A living session as a list shows it. */
+export interface StoredSession {
+  readonly key: string;
+  readonly record: SessionRecord;
+}
+
+export interface DeleteExpiredOptions {
+  /** At most so many sessions in one statement or transaction; 1,000 by default. */
+  readonly batchSize?: number;
+  /** Ends the work after the batch in hand. */
+  readonly signal?: AbortSignal;
+  /** Called after each batch with the number of sessions deleted so far. */
+  readonly onProgress?: (deleted: number) => void;
+}
+
+/** The store lacks this capability: it kept the default of an optional method. */
+export class SessionStoreUnsupportedError extends Error {
+  readonly code = 'SESSION_STORE_UNSUPPORTED';
+
+  constructor(store: string, operation: string) {
+    super(`${store} has no ${operation}(): implement it, or use a store that has it.`);
+    this.name = 'SessionStoreUnsupportedError';
+  }
+}
+
+/**
+ * Where sessions are kept: the contract, and the injection token.
+ *
+ * Four methods are enough for a store of your own: `load`, `create`, `save`, `delete`. The defaults of the others
+ * keep every law but two: under concurrency, changes of parallel requests may be lost (law 4) unless `save` merges in
+ * one step, and an old id may be unknown right after a cycle (law 6) unless tombstones are kept. Try yours with
+ * `describeSessionStore` from `nest-session/testing`.
+ *
+ * For all methods: a `key` is 64 hex characters, the SHA-256 of the session's id. `false` and `undefined` are
+ * answers, never a disguise for an error: a store that cannot do its work throws, and whatever it throws reaches the
+ * client as a 503 without details. No method may answer later than it has to: the framework gives up after
+ * `storeTimeout`, and what a late answer did is not undone.
+ */
+export abstract class SessionStore {
+  /**
+   * Finds a living session, or the tombstone of one.
+   *
+   * @returns the record, a tombstone (`record.gone`), or undefined: unknown or expired, the same to the caller
+   */
+  abstract load(key: string): Promise<SessionRecord | undefined>;
+
+  /**
+   * Stores a new session. Insert, never update.
+   *
+   * @returns false when the key is taken, by a living session, an expired one or a tombstone; nothing is written then
+   */
+  abstract create(key: string, record: SessionRecord): Promise<boolean>;
+
+  /**
+   * Applies what one request did to the stored session, in one atomic step: {@link applyChange} on what is stored at
+   * that moment. Update, never insert.
+   *
+   * @returns false when there is no living session (logged out, expired, renamed); nothing is written then
+   */
+  abstract save(key: string, change: SessionChange): Promise<boolean>;
+
+  /**
+   * Ends a session at once.
+   *
+   * @param tombstoneUntil keep a tombstone (`gone: 'ended'`) until then, if the store can; without it, none
+   * @returns false when there was no living session
+   */
+  abstract delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean>;
+
+  /**
+   * Moves the deadline and nothing else.
+   *
+   * @returns false when there is no living session; true also when `touch.basedOn` is not the stored policy and
+   * nothing was written
+   */
+  touch(key: string, touch: SessionTouch): Promise<boolean> {
+    return this.save(key, { ...touch, set: {}, removed: [] });
+  }
+
+  /**
+   * Gives a session a new key, with a change applied in the same step (a cycle: new id, same data).
+   *
+   * @param tombstoneUntil keep a tombstone (`gone: 'renamed'`) under the old key until then, if the store can
+   */
+  async rename(
+    key: string,
+    newKey: string,
+    change: SessionChange,
+    tombstoneUntil?: EpochMs,
+  ): Promise<RenameOutcome> {
+    const record = await this.load(key);
+    if (!record || record.gone) return 'gone';
+    if (!(await this.create(newKey, applyChange(record, change)))) return 'taken';
+    if (await this.delete(key, tombstoneUntil)) return 'renamed';
+    await this.delete(newKey); // it ended while it was copied: the copy must not outlive it
+    return 'gone';
+  }
+
+  /**
+   * Reads one value, lets `update` compute its successor and writes it, with nothing in between. The deadlines stay.
+   *
+   * The default is atomic within this process only.
+   *
+   * @param update gets the stored text (undefined: no such value) and returns the new one (undefined: remove it);
+   * synchronous; may be called again with a newer text when a parallel request was faster
+   * @returns undefined when there is no living session; nothing is written then
+   */
+  async atomic(
+    key: string,
+    name: string,
+    update: (text: string | undefined) => string | undefined,
+  ): Promise<AtomicResult | undefined> {
+    return this.#oneAtATime(key, async () => {
+      const record = await this.load(key);
+      if (!record || record.gone) return undefined;
+      const { change, text } = atomicChange(record, name, update);
+      return (await this.save(key, change)) ? { text } : undefined;
+    });
+  }
+
+  /**
+   * Deletes sessions and tombstones that are over, in batches. Records of a newer format stay.
+   *
+   * @returns how many sessions were deleted (tombstones not counted)
+   */
+  deleteExpired(_options?: DeleteExpiredOptions): Promise<number> {
+    return this.#unsupported('deleteExpired');
+  }
+
+  /** All living sessions of a user. */
+  findByUser(_userId: string): Promise<StoredSession[]> {
+    return this.#unsupported('findByUser');
+  }
+
+  /**
+   * Ends all sessions of a user at once.
+   *
+   * @param exceptKey a session that stays
+   * @param tombstoneUntil as for `delete`
+   * @returns how many sessions ended
+   */
+  deleteByUser(
+    _userId: string,
+    _options?: { exceptKey?: string; tombstoneUntil?: EpochMs },
+  ): Promise<number> {
+    return this.#unsupported('deleteByUser');
+  }
+
+  /** How many living sessions there are. */
+  count(): Promise<number> {
+    return this.#unsupported('count');
+  }
+
+  /** Asks the server for a sign of life; throws when there is none. */
+  async ping(): Promise<void> {
+    await this.load('0'.repeat(64));
+  }
+
+  /** Releases what the store itself opened; what it was given stays open. */
+  async close(): Promise<void> {}
+
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  /** Runs tasks of one key one after the other. */
+  async #oneAtATime<T>(key: string, task: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(task, task);
+    this.#turns.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(key) === turn) this.#turns.delete(key);
+    }
+  }
+
+  #unsupported(operation: string): Promise<never> {
+    return Promise.reject(new SessionStoreUnsupportedError(this.constructor.name, operation));
+  }
+}
