@@ -139,10 +139,6 @@ export class MemorySessionStore extends SessionStore {
 
   override async ping(): Promise<void> {}
 
-  override async close(): Promise<void> {
-    this.#records.clear();
-  }
-
   #unexpired(key: string): SessionRecord | undefined {
     const record = this.#records.get(key);
     if (!record || record.expiresAt > this.#clock.now()) return record;

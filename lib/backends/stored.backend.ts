@@ -1,0 +1,258 @@
+import type { EpochMs, SessionClock } from '../core/clock.js';
+import { checkJson } from '../core/json-values.js';
+import { applyChange, applyTouch, RECORD_FORMAT, type SessionRecord } from '../core/record.js';
+import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import { keyOf, newId } from '../core/session-id.js';
+import { type CommitPlan, type Presence, SessionState, type StoredIdentity } from '../core/session-state.js';
+import {
+  SessionFormatException,
+  SessionInterruptedException,
+  SessionRotatedException,
+  SessionStoreException,
+  SessionStoreTimeoutError,
+  type StoreOperation,
+} from '../errors.js';
+import type { SessionEvents } from '../events/session-events.js';
+import type { SessionStore } from '../stores/session-store.js';
+
+/** An id that a request presented, verified to be one of ours. */
+export interface PresentedId {
+  readonly id: string;
+  readonly isSignedByOldSecret: boolean;
+}
+
+/** How often a new id is tried: with 256 bits a collision means that the random generator is broken. */
+const MAX_ID_TRIES = 5;
+
+/** Sessions behind an id, in a store: opens what a request presents, and does what a session's plan says. */
+export class StoredBackend {
+  constructor(
+    private readonly store: SessionStore,
+    private readonly options: ResolvedSessionOptions,
+    private readonly clock: SessionClock,
+    private readonly events: SessionEvents,
+  ) {}
+
+  /**
+   * Finds the session that the ids name; several ids are believed only if no more than one of them lives.
+   *
+   * @throws SessionStoreException, SessionFormatException
+   */
+  async open(ids: readonly PresentedId[]): Promise<SessionState> {
+    if (ids.length === 0) return this.#state('nothing');
+    if (ids.length > 1) return this.#openSeveral(ids);
+    const identity = await this.#load(ids[0]);
+    return identity ? this.#opened(identity) : this.#state('dead');
+  }
+
+  /** A fresh anonymous session, as after a flush. */
+  fresh(): SessionState {
+    return this.#state('nothing');
+  }
+
+  /**
+   * Writes what the plan says, in one command.
+   *
+   * @throws SessionInterruptedException, SessionRotatedException (409): the session ended, or has a new id;
+   * SessionStoreException (503)
+   */
+  async commit(state: SessionState, plan: CommitPlan): Promise<void> {
+    const { stored } = state;
+    if (plan.kind === 'create') return this.#create(state, plan);
+    if (!stored) return;
+    switch (plan.kind) {
+      case 'save': {
+        const saved = await this.#ask('save', () => this.store.save(stored.key, plan.change, stored.record));
+        if (!saved) return this.#interrupted(stored);
+        return state.settle(plan, { ...stored, record: applyChange(stored.record, plan.change) });
+      }
+      case 'rename':
+        return this.#rename(state, stored, plan);
+      case 'touch': {
+        // A session that ended meanwhile is no matter to a request that only read it.
+        const alive = await this.#ask('touch', () => this.store.touch(stored.key, plan.touch, stored.record));
+        if (alive) state.settle(plan, { ...stored, record: applyTouch(stored.record, plan.touch) });
+        return;
+      }
+      case 'end':
+        await this.end([stored.key]);
+    }
+  }
+
+  /** Ends sessions at once; their keys are known as ended for `rotationGrace`. */
+  async end(keys: readonly string[]): Promise<void> {
+    const until = this.#graceEnd();
+    await Promise.all(keys.map((key) => this.#ask('delete', () => this.store.delete(key, until))));
+  }
+
+  /**
+   * Changes one stored value in one step.
+   *
+   * @throws what `change` throws; SessionInterruptedException when the session ended meanwhile
+   */
+  async atomic(
+    state: SessionState,
+    stored: StoredIdentity,
+    name: string,
+    change: (value: unknown) => unknown,
+  ): Promise<void> {
+    const { serializer, maxSize } = this.options;
+    let mistake: { error: unknown } | undefined;
+    const update = (text: string | undefined): string | undefined => {
+      try {
+        const value = change(text === undefined ? undefined : serializer.parse(text));
+        if (value === undefined) return undefined;
+        checkJson(value, name);
+        const next = serializer.stringify(value);
+        state.values.checkSize(maxSize, { [name]: next });
+        return next;
+      } catch (error) {
+        mistake = { error };
+        throw error;
+      }
+    };
+    const result = await this.#ask('atomic', async () => {
+      try {
+        return await this.store.atomic(stored.key, name, update);
+      } catch (error) {
+        if (mistake) return undefined;
+        throw error;
+      }
+    });
+    if (mistake) throw mistake.error;
+    if (!result) return this.#interrupted(stored);
+    state.values.replace(name, result.text);
+  }
+
+  async #openSeveral(ids: readonly PresentedId[]): Promise<SessionState> {
+    const found = (await Promise.all(ids.map((id) => this.#load(id)))).filter(
+      (identity) => identity !== undefined,
+    );
+    const living = found.filter(({ record }) => !record.gone);
+    if (living.length === 1) return this.#opened(living[0]);
+    if (living.length === 0) return found[0] ? this.#opened(found[0]) : this.#state('dead');
+    const handles = living.map(({ record }) => record.handle);
+    this.events.emit('ambiguous', { handles });
+    this.events.warnOnce(
+      'ambiguous',
+      'A request brought cookies of several living sessions: none was believed.',
+    );
+    return this.#state(
+      'ambiguous',
+      undefined,
+      living.map(({ key }) => key),
+    );
+  }
+
+  async #load({ id, isSignedByOldSecret }: PresentedId): Promise<StoredIdentity | undefined> {
+    const key = keyOf(id);
+    const record = await this.#ask('load', () => this.store.load(key));
+    if (!record || record.expiresAt <= this.clock.now()) return undefined;
+    if (record.format > RECORD_FORMAT) this.#refuseNewerFormat(record);
+    return { id, key, record, isSignedByOldSecret };
+  }
+
+  #opened(identity: StoredIdentity): SessionState {
+    const { gone, corrupt, handle } = identity.record;
+    if (gone) return this.#state(gone);
+    const state = this.#state('living', identity);
+    if (corrupt) this.#corrupt(handle);
+    return state;
+  }
+
+  #state(presence: Presence, identity?: StoredIdentity, rivals?: readonly string[]): SessionState {
+    return new SessionState(
+      presence,
+      identity,
+      this.options,
+      this.clock,
+      (handle) => this.#corrupt(handle),
+      rivals,
+    );
+  }
+
+  async #create(state: SessionState, plan: CommitPlan & { kind: 'create' }): Promise<void> {
+    if (state.presence === 'renamed') throw new SessionRotatedException();
+    if (state.presence === 'ended') throw new SessionInterruptedException();
+    const { id, key } = await this.#withNewId('create', async (newKey) =>
+      this.store.create(newKey, plan.record),
+    );
+    state.settle(plan, { id, key, record: plan.record });
+  }
+
+  async #rename(state: SessionState, stored: StoredIdentity, plan: CommitPlan & { kind: 'save' | 'rename' }) {
+    const until = this.#graceEnd();
+    let isGone = false;
+    const { id, key } = await this.#withNewId('rename', async (newKey) => {
+      const outcome = await this.store.rename(stored.key, newKey, plan.change, until, stored.record);
+      isGone = outcome === 'gone';
+      return outcome !== 'taken';
+    });
+    if (isGone) return this.#interrupted(stored);
+    state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
+  }
+
+  /** Tries new ids until one is free. */
+  async #withNewId(
+    operation: 'create' | 'rename',
+    isFree: (key: string) => Promise<boolean>,
+  ): Promise<{ id: string; key: string }> {
+    for (let tries = 0; tries < MAX_ID_TRIES; tries++) {
+      const id = newId();
+      const key = keyOf(id);
+      if (await this.#ask(operation, () => isFree(key))) return { id, key };
+    }
+    throw this.#failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
+  }
+
+  /** The session is not under its key any more: was it renamed, or did it end? */
+  async #interrupted({ key, record }: StoredIdentity): Promise<never> {
+    this.events.emit('interrupted', { handle: record.handle });
+    const now = await this.#ask('load', () => this.store.load(key));
+    throw now?.gone === 'renamed' ? new SessionRotatedException() : new SessionInterruptedException();
+  }
+
+  #refuseNewerFormat({ handle, format }: SessionRecord): never {
+    this.events.emit('newerFormat', { handle, format });
+    const message = `Session ${handle} was written by a newer release (format ${format}): it is left as it is.`;
+    this.events.warnOnce('newerFormat', message);
+    throw new SessionFormatException(handle, format);
+  }
+
+  #corrupt(handle: string): void {
+    this.events.emit('corrupt', { handle });
+    this.events.warnOnce(
+      `corrupt ${handle}`,
+      `The stored data of session ${handle} is corrupt: it goes on without.`,
+    );
+  }
+
+  #graceEnd(): EpochMs {
+    return this.clock.now() + this.options.rotationGraceMs;
+  }
+
+  /** Asks the store, for no longer than `storeTimeout`. */
+  async #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
+    try {
+      return await within(work, this.options.storeTimeoutMs);
+    } catch (error) {
+      throw this.#failed(operation, error);
+    }
+  }
+
+  #failed(operation: StoreOperation, cause: unknown): SessionStoreException {
+    const exception = new SessionStoreException(operation, cause);
+    this.events.emit('storeFailed', { operation });
+    this.events.error(`The session store failed to ${operation}: ${String(exception.cause)}`);
+    return exception;
+  }
+}
+
+function within<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const answer = work();
+    const timer = setTimeout(() => reject(new SessionStoreTimeoutError(milliseconds)), milliseconds);
+    timer.unref();
+    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,196 @@
+import { SessionOptionsError } from '../errors.js';
+import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
+import { type Duration, durationMs } from './duration.js';
+import { jsonSerializer, type SessionSerializer } from './serializer.js';
+
+export interface ResolvedCookieOptions extends Omit<SessionCookieOptions, 'path'> {
+  readonly path: string;
+  readonly secure: boolean | 'auto';
+  readonly sameSite: 'lax' | 'strict' | 'none';
+  readonly httpOnly: boolean;
+  readonly partitioned: boolean;
+  readonly persistent: boolean;
+}
+
+/** The options as the framework uses them: complete, checked, in milliseconds. */
+export interface ResolvedSessionOptions {
+  readonly secrets: readonly string[];
+  readonly idleTimeoutMs: number;
+  readonly absoluteTimeoutMs: number;
+  readonly touchEveryMs: number;
+  readonly rotationGraceMs: number;
+  readonly storeTimeoutMs: number;
+  readonly maxSize: number;
+  readonly load: 'lazy' | 'eager';
+  readonly serializer: SessionSerializer;
+  readonly persistent: boolean;
+  readonly cookie: ResolvedCookieOptions;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const MIN_SECRET_LENGTH = 32;
+const MAKE_A_SECRET =
+  'print a good one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"` and keep it out of the code';
+
+/**
+ * Checks what the user wrote, fills in defaults and turns every duration into milliseconds.
+ *
+ * @throws SessionOptionsError with every problem that there is, each with what to write instead
+ */
+export function resolveOptions(options: SessionOptions, hasStore = true): ResolvedSessionOptions {
+  const problems: string[] = [];
+  if (!hasStore) problems.push('store is missing: write store: MemorySessionStore, or TypeOrmSessionStore.');
+  checkNames(options, KNOWN_OPTIONS, '', problems);
+  const secrets = [options.secret ?? []].flat();
+  checkSecrets(secrets, problems);
+  const timeouts = resolveTimeouts(options, problems);
+  const maxSize = options.maxSize ?? 256 * 1024;
+  if (!Number.isInteger(maxSize) || maxSize <= 0)
+    problems.push('maxSize is a number of bytes: write 262144.');
+  const load = options.load ?? 'lazy';
+  if (load !== 'lazy' && load !== 'eager') problems.push("load is 'lazy' or 'eager'.");
+  const serializer = options.serializer ?? jsonSerializer;
+  if (typeof serializer.stringify !== 'function' || typeof serializer.parse !== 'function')
+    problems.push('serializer needs two functions: { stringify, parse }.');
+  const cookie = resolveCookie(options.cookie ?? {}, problems);
+
+  if (problems.length > 0) throw new SessionOptionsError(problems);
+  const { persistent } = cookie;
+  return Object.freeze({ secrets, ...timeouts, maxSize, load, serializer, cookie, persistent });
+}
+
+const KNOWN_OPTIONS = new Set<string>([
+  ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
+  ...['maxSize', 'load', 'cookie', 'serializer'],
+]);
+
+const KNOWN_COOKIE_OPTIONS = new Set<string>([
+  ...['name', 'path', 'domain', 'secure', 'sameSite', 'httpOnly', 'partitioned', 'priority', 'persistent'],
+]);
+
+/** What people write who come from elsewhere. */
+const HINTS: Record<string, string> = {
+  resave: 'leave it out, nothing is saved that did not change',
+  saveUninitialized: 'leave it out, an empty session is never saved',
+  rolling: 'leave it out, see touchEvery',
+  ttl: 'write idleTimeout and absoluteTimeout',
+  maxAge: 'write idleTimeout and absoluteTimeout beside cookie',
+  'cookie.maxAge': 'write idleTimeout and absoluteTimeout beside cookie',
+  'cookie.expires': 'write absoluteTimeout beside cookie',
+  'cookie.signed': 'leave it out, the cookie is always signed',
+  name: 'write cookie: { name }',
+  secrets: 'write secret: [first, second]',
+};
+
+function checkNames(options: object, known: Set<string>, prefix: string, problems: string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.has(name)) continue;
+    const hint = HINTS[prefix + name] ?? `the options are ${[...known].join(', ')}`;
+    problems.push(`${prefix}${name} is not an option: ${hint}.`);
+  }
+}
+
+function checkSecrets(secrets: readonly unknown[], problems: string[]): void {
+  if (secrets.length === 0) problems.push(`secret is missing: ${MAKE_A_SECRET}.`);
+  secrets.forEach((secret, index) => {
+    const name = secrets.length > 1 ? `secret[${index}]` : 'secret';
+    if (typeof secret !== 'string') problems.push(`${name} is not a string: ${MAKE_A_SECRET}.`);
+    else if (secret.length < MIN_SECRET_LENGTH)
+      problems.push(`${name} has fewer than ${MIN_SECRET_LENGTH} characters: ${MAKE_A_SECRET}.`);
+  });
+}
+
+function resolveTimeouts(options: SessionOptions, problems: string[]) {
+  const read = (name: string, duration: Duration | undefined): number | undefined => {
+    if (duration === undefined) return undefined;
+    const milliseconds = durationMs(duration);
+    if (
+      milliseconds === undefined ||
+      (milliseconds === 0 && name !== 'touchEvery' && name !== 'rotationGrace')
+    ) {
+      problems.push(
+        `${name} is no duration: write seconds as a number, or a text with a unit such as '30m'.`,
+      );
+      return undefined;
+    }
+    return milliseconds;
+  };
+  const idle = read('idleTimeout', options.idleTimeout);
+  const absolute = read('absoluteTimeout', options.absoluteTimeout);
+  if (idle !== undefined && absolute !== undefined && absolute < idle)
+    problems.push('absoluteTimeout is shorter than idleTimeout: swap them, or leave one out.');
+  // The defaults adapt to the one that was written.
+  const idleTimeoutMs = idle ?? Math.min(14 * DAY_MS, absolute ?? Infinity);
+  const absoluteTimeoutMs = absolute ?? Math.max(30 * DAY_MS, idleTimeoutMs);
+  const touchEvery = read('touchEvery', options.touchEvery);
+  if (touchEvery !== undefined && touchEvery >= idleTimeoutMs)
+    problems.push(
+      'touchEvery is not shorter than idleTimeout: a session in use would end. Write a tenth of it.',
+    );
+  return {
+    idleTimeoutMs,
+    absoluteTimeoutMs,
+    touchEveryMs: touchEvery ?? Math.min(idleTimeoutMs / 10, 5 * MINUTE_MS),
+    rotationGraceMs: read('rotationGrace', options.rotationGrace) ?? 30_000,
+    storeTimeoutMs: read('storeTimeout', options.storeTimeout) ?? 5_000,
+  };
+}
+
+function resolveCookie(cookie: SessionCookieOptions, problems: string[]): ResolvedCookieOptions {
+  checkNames(cookie, KNOWN_COOKIE_OPTIONS, 'cookie.', problems);
+  const resolved: ResolvedCookieOptions = {
+    name: cookie.name,
+    path: cookie.path ?? '/',
+    domain: cookie.domain,
+    secure: cookie.secure ?? 'auto',
+    sameSite: cookie.sameSite ?? 'lax',
+    httpOnly: cookie.httpOnly ?? true,
+    partitioned: cookie.partitioned ?? false,
+    priority: cookie.priority,
+    persistent: cookie.persistent ?? true,
+  };
+  checkCookieSyntax(resolved, problems);
+  checkCookieSense(resolved, problems);
+  return Object.freeze(resolved);
+}
+
+/** Characters that would end the attribute and begin another one (CVE-2024-47764). */
+const UNSAFE_ATTRIBUTE = /[\u0000-\u001f\u007f;,]/;
+
+function checkCookieSyntax(
+  { name, path, domain, secure, sameSite, priority }: ResolvedCookieOptions,
+  problems: string[],
+) {
+  // RFC 9110, 5.6.2: a token
+  if (name !== undefined && !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name))
+    problems.push(
+      'cookie.name has characters that a cookie name cannot have: write letters, digits, - and _.',
+    );
+  if (!path.startsWith('/') || UNSAFE_ATTRIBUTE.test(path))
+    problems.push("cookie.path must begin with / and have no control characters, ; or ,: write '/'.");
+  if (domain !== undefined && !/^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(domain))
+    problems.push("cookie.domain is no host name: write 'example.com', or leave it out.");
+  if (secure !== true && secure !== false && secure !== 'auto')
+    problems.push("cookie.secure is true, false or 'auto'.");
+  if (!['lax', 'strict', 'none'].includes(sameSite))
+    problems.push("cookie.sameSite is 'lax', 'strict' or 'none'.");
+  if (priority !== undefined && !['low', 'medium', 'high'].includes(priority))
+    problems.push("cookie.priority is 'low', 'medium' or 'high'.");
+}
+
+/** What browsers refuse (RFC 6265bis, 5.7; layered cookies for `__Http-`), and so would lose every session. */
+function checkCookieSense(cookie: ResolvedCookieOptions, problems: string[]): void {
+  const { name = '', path, domain, secure, sameSite, httpOnly, partitioned } = cookie;
+  if (sameSite === 'none' && secure !== true)
+    problems.push("cookie.sameSite 'none' needs cookie.secure true: browsers drop the cookie without it.");
+  if (partitioned && secure !== true)
+    problems.push('cookie.partitioned needs cookie.secure true: browsers drop the cookie without it.');
+  if (/^__(Host|Secure|Http|Host-Http)-/.test(name) && secure === false)
+    problems.push(`cookie.name ${name} needs cookie.secure true: browsers drop the cookie without it.`);
+  if (/^__Host-/.test(name) && domain !== undefined)
+    problems.push(`cookie.name ${name} excludes cookie.domain: leave the domain out, or write __Secure-.`);
+  if (/^__Host-/.test(name) && path !== '/') problems.push(`cookie.name ${name} needs cookie.path '/'.`);
+  if (/^__(Host-)?Http-/.test(name) && !httpOnly)
+    problems.push(`cookie.name ${name} needs cookie.httpOnly true.`);
+}

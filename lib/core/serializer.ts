@@ -1,0 +1,16 @@
+/**
+ * Turns each top-level value into text and back (Django's SESSION_SERIALIZER). `parse(stringify(v))` must give what
+ * `JSON.parse(JSON.stringify(v))` gives: values are checked to be JSON before they come here.
+ */
+export interface SessionSerializer {
+  stringify(value: unknown): string;
+  parse(text: string): unknown;
+}
+
+/** The serializer in force, for stores that look into values (own columns). */
+export const SESSION_SERIALIZER: unique symbol = Symbol.for('nest-session.SessionSerializer') as never;
+
+export const jsonSerializer: SessionSerializer = {
+  stringify: (value) => JSON.stringify(value),
+  parse: (text) => JSON.parse(text) as unknown,
+};

@@ -1,0 +1,231 @@
+import { SessionUsageError } from '../errors.js';
+import type { EpochMs, SessionClock } from './clock.js';
+import {
+  BROWSER_POLICY,
+  type CookieEnd,
+  cookieEndOf,
+  type DeadlineOptions,
+  deadlineOf,
+  type ExpiryPolicy,
+  idlePolicy,
+  isTouchDue,
+  MODULE_POLICY,
+  untilPolicy,
+} from './deadlines.js';
+import { type Duration, durationMs } from './duration.js';
+import { RECORD_FORMAT, type SessionChange, type SessionRecord, type SessionTouch } from './record.js';
+import type { SessionSerializer } from './serializer.js';
+import { newHandle } from './session-id.js';
+import { SessionValues, type ValueChanges } from './session-values.js';
+
+/**
+ * What the request's cookies turned out to name: `nothing` of ours · a `living` session · a `dead` one (ours, but no
+ * more) · one that was just `renamed` or `ended` (a tombstone) · several living ones at once, which is `ambiguous`.
+ */
+export type Presence = 'nothing' | 'living' | 'dead' | 'renamed' | 'ended' | 'ambiguous';
+
+/** What the state needs to know of the module. */
+export interface StateOptions extends DeadlineOptions {
+  readonly absoluteTimeoutMs: number;
+  readonly maxSize: number;
+  readonly serializer: SessionSerializer;
+}
+
+/** A stored session, and the id that names it. */
+export interface StoredIdentity {
+  readonly id: string;
+  readonly key: string;
+  /** The browser's cookie is signed with an older secret: it is signed anew at the next save or touch. */
+  readonly isSignedByOldSecret?: boolean;
+  readonly record: SessionRecord;
+}
+
+/** What a commit has to do; decided by {@link SessionState.plan}, done by a backend. */
+export type CommitPlan =
+  | { readonly kind: 'create'; readonly record: SessionRecord; readonly values: ValueChanges }
+  | { readonly kind: 'save' | 'rename'; readonly change: SessionChange; readonly values: ValueChanges }
+  | { readonly kind: 'touch'; readonly touch: SessionTouch }
+  | { readonly kind: 'end' };
+
+const NO_CHANGES: ValueChanges = { set: {}, removed: [], clears: 0, written: new Map() };
+
+/**
+ * One session during one request: what was loaded, what the request did to it, and what a commit would have to write.
+ * Knows no store and no request.
+ */
+export class SessionState {
+  /** Something in the session was asked for. */
+  accessed = false;
+  /** The stored session; undefined while there is none. */
+  stored: StoredIdentity | undefined;
+  values: SessionValues;
+  /** The request came with the cookie of this session. */
+  readonly isConfirmed: boolean;
+  #policy: ExpiryPolicy;
+  #wantsNewId = false;
+  #handle: string | undefined;
+  #createdAt: EpochMs | undefined;
+
+  constructor(
+    readonly presence: Presence,
+    stored: StoredIdentity | undefined,
+    private readonly options: StateOptions,
+    private readonly clock: SessionClock,
+    onCorrupt: (handle: string) => void,
+    /** The keys of all living sessions that an ambiguous request names: a flush ends them all. */
+    readonly rivals: readonly string[] = [],
+  ) {
+    this.stored = stored;
+    this.isConfirmed = stored !== undefined;
+    this.#policy = stored?.record.policy ?? MODULE_POLICY;
+    this.values = new SessionValues(stored?.record.values ?? {}, options.serializer, () =>
+      onCorrupt(this.handle),
+    );
+  }
+
+  get isNew(): boolean {
+    return this.stored === undefined;
+  }
+
+  get handle(): string {
+    return this.stored?.record.handle ?? (this.#handle ??= newHandle(this.createdAt));
+  }
+
+  get createdAt(): EpochMs {
+    return this.stored?.record.createdAt ?? (this.#createdAt ??= this.clock.now());
+  }
+
+  get lastSeenAt(): EpochMs {
+    return this.stored?.record.lastSeenAt ?? this.createdAt;
+  }
+
+  get isModified(): boolean {
+    return this.values.isModified || this.#hasNewPolicy || this.#wantsNewId;
+  }
+
+  get expiresAt(): EpochMs {
+    if (this.stored && !this.#hasNewPolicy) return this.stored.record.expiresAt;
+    return this.#deadlineAt(this.clock.now());
+  }
+
+  get expiryAge(): number {
+    return Math.round((this.expiresAt - this.clock.now()) / 1000);
+  }
+
+  get expiresAtBrowserClose(): boolean {
+    return this.cookieEnd === 'browser';
+  }
+
+  /** When the cookie of this session ends. */
+  get cookieEnd(): CookieEnd {
+    return cookieEndOf(this.#policy, this.#absoluteExpiresAt, this.options);
+  }
+
+  /** When the cookie that the browser holds ends, as far as the record tells. */
+  get storedCookieEnd(): CookieEnd | undefined {
+    const record = this.stored?.record;
+    return record && cookieEndOf(record.policy, record.absoluteExpiresAt, this.options);
+  }
+
+  /** Whether what is to be written needs a Set-Cookie: a new id, or another end of the cookie. */
+  get needsCookie(): boolean {
+    if (!this.stored) return !this.values.isEmpty;
+    return this.#wantsNewId || this.cookieEnd !== this.storedCookieEnd;
+  }
+
+  cycleId(): void {
+    this.#wantsNewId = true;
+  }
+
+  /** @returns whether what was asked for lies beyond the absolute deadline, which holds in any case */
+  setExpiry(expiry: Duration | Date | 'browser' | undefined): { isBeyondAbsolute: boolean } {
+    this.#policy = policyOf(expiry);
+    const unbounded = deadlineOf(this.#policy, this.clock.now(), Infinity, this.options);
+    const isOwn = this.#policy.startsWith('idle:') || this.#policy.startsWith('until:');
+    return { isBeyondAbsolute: isOwn && unbounded > this.#absoluteExpiresAt };
+  }
+
+  /**
+   * What has to be written now; undefined when nothing has.
+   *
+   * @throws SessionValueError, SessionTooLargeError
+   */
+  plan(): CommitPlan | undefined {
+    const now = this.clock.now();
+    if (!this.stored) return this.#planCreate(now);
+    if (this.#deadlineAt(now) <= now) return { kind: 'end' };
+    const values = this.values.changes();
+    if (values) this.values.checkSize(this.options.maxSize, values.set);
+    if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(now);
+    const change = this.#change(values ?? NO_CHANGES, now);
+    return { kind: this.#wantsNewId ? 'rename' : 'save', change, values: values ?? NO_CHANGES };
+  }
+
+  /** Takes an acknowledged plan as the new base. */
+  settle(plan: CommitPlan, identity: StoredIdentity): void {
+    this.stored = identity;
+    if (plan.kind === 'rename' || plan.kind === 'create') this.#wantsNewId = false;
+    if ('values' in plan) this.values.settle(plan.values);
+  }
+
+  #planCreate(now: EpochMs): CommitPlan | undefined {
+    if (this.values.isEmpty) return undefined;
+    const values = this.values.changes();
+    if (!values || this.#deadlineAt(now) <= now) return undefined;
+    this.values.checkSize(this.options.maxSize, values.set);
+    const record: SessionRecord = {
+      format: RECORD_FORMAT,
+      handle: this.handle,
+      values: values.set,
+      createdAt: this.createdAt,
+      lastSeenAt: now,
+      expiresAt: this.#deadlineAt(now),
+      absoluteExpiresAt: this.#absoluteExpiresAt,
+      policy: this.#policy,
+    };
+    return { kind: 'create', record, values };
+  }
+
+  #planTouch(now: EpochMs): CommitPlan | undefined {
+    if (!isTouchDue(this.#policy, this.lastSeenAt, now, this.options)) return undefined;
+    return { kind: 'touch', touch: this.#touch(now) };
+  }
+
+  #touch(now: EpochMs): SessionTouch {
+    return { lastSeenAt: now, expiresAt: this.#deadlineAt(now), basedOn: this.stored?.record.policy ?? '' };
+  }
+
+  #change({ set, removed, clears }: ValueChanges, now: EpochMs): SessionChange {
+    return {
+      ...this.#touch(now),
+      set,
+      removed,
+      cleared: clears > 0 || undefined,
+      policy: this.#hasNewPolicy ? this.#policy : undefined,
+    };
+  }
+
+  get #hasNewPolicy(): boolean {
+    return this.stored !== undefined && this.#policy !== this.stored.record.policy;
+  }
+
+  get #absoluteExpiresAt(): EpochMs {
+    return this.stored?.record.absoluteExpiresAt ?? this.createdAt + this.options.absoluteTimeoutMs;
+  }
+
+  #deadlineAt(now: EpochMs): EpochMs {
+    return deadlineOf(this.#policy, now, this.#absoluteExpiresAt, this.options);
+  }
+}
+
+function policyOf(expiry: Duration | Date | 'browser' | undefined): ExpiryPolicy {
+  if (expiry === undefined) return MODULE_POLICY;
+  if (expiry === 'browser' || expiry === 0) return BROWSER_POLICY;
+  if (expiry instanceof Date && !Number.isNaN(expiry.getTime())) return untilPolicy(expiry.getTime());
+  if (typeof expiry === 'number' && expiry < 0) return untilPolicy(0); // over since long, as in Django
+  const idleMs = expiry instanceof Date ? undefined : durationMs(expiry);
+  if (idleMs) return idlePolicy(idleMs);
+  throw new SessionUsageError(
+    "setExpiry takes seconds, a duration such as '30m', a Date, 'browser' or undefined.",
+  );
+}

@@ -1,0 +1,234 @@
+import { SessionTooLargeError } from '../errors.js';
+import { checkJson } from './json-values.js';
+import type { ValueTexts } from './record.js';
+import type { SessionSerializer } from './serializer.js';
+
+/** What a request did to the values, as texts: the part of a change that is about values. */
+export interface ValueChanges {
+  readonly set: ValueTexts;
+  readonly removed: readonly string[];
+  /** How often the session was cleared since the load or the last commit. */
+  readonly clears: number;
+  /** What `set` was computed from, so that {@link SessionValues.settle} can tell what changed meanwhile. */
+  readonly written: ReadonlyMap<string, unknown>;
+}
+
+/** Names of the framework's own values; `keys()` and `data` do not show them. */
+const RESERVED_PREFIX = '_nest.';
+
+export function isReserved(name: string): boolean {
+  return name.startsWith(RESERVED_PREFIX);
+}
+
+export const flashName = (key: string): string => `${RESERVED_PREFIX}flash.${key}`;
+
+/** A value that this request touched. */
+interface Touched {
+  value: unknown;
+  /** The text that the store holds, or that `set` computed; what an object is compared with at the commit. */
+  text: string;
+  /** Set by this request and not written yet; otherwise it was handed out. */
+  isSet: boolean;
+}
+
+/**
+ * The values of one session during one request: texts as the store gave them, parsed when first read; what was set;
+ * what was removed. Knows what changed without being told: objects that were handed out are compared as text.
+ */
+export class SessionValues {
+  #stored: ValueTexts;
+  #touched: Map<string, Touched> | undefined;
+  #removed: Set<string> | undefined;
+  #clears = 0;
+  readonly #serializer: SessionSerializer;
+  readonly #onCorrupt: () => void;
+
+  constructor(stored: ValueTexts, serializer: SessionSerializer, onCorrupt: () => void) {
+    this.#stored = stored;
+    this.#serializer = serializer;
+    this.#onCorrupt = onCorrupt;
+  }
+
+  has(name: string): boolean {
+    return this.#touched?.has(name) || this.#isStored(name);
+  }
+
+  get(name: string): unknown {
+    const touched = this.#touched?.get(name);
+    if (touched) return touched.value;
+    if (!this.#isStored(name)) return undefined;
+    const text = this.#stored[name];
+    const value = this.#parse(text);
+    if (value === undefined)
+      this.replace(name, undefined); // unreadable: left in the store, but not a value
+    else if (typeof value === 'object') this.#touch(name, { value, text, isSet: false });
+    return value;
+  }
+
+  /** @throws SessionValueError when the value would come back as something else */
+  set(name: string, value: unknown): void {
+    if (value === undefined) {
+      this.delete(name);
+      return;
+    }
+    const keeping = checkJson(value, name);
+    const text = this.#serializer.stringify(value);
+    this.#touch(name, {
+      value: keeping === 'copy' ? this.#serializer.parse(text) : value,
+      text,
+      isSet: true,
+    });
+    this.#removed?.delete(name);
+  }
+
+  delete(name: string): boolean {
+    const had = this.has(name);
+    if (had) this.#forget(name);
+    return had;
+  }
+
+  clear(): void {
+    this.#touched?.clear();
+    this.#removed?.clear();
+    this.#clears++;
+  }
+
+  /** All names, the framework's own included: as stored, then the new ones in the order in which they came. */
+  *names(): Generator<string> {
+    for (const name of Object.keys(this.#stored)) if (this.#isStored(name)) yield name;
+    for (const name of this.#touched?.keys() ?? []) if (!this.#isStored(name)) yield name;
+  }
+
+  get isEmpty(): boolean {
+    return this.names().next().done === true;
+  }
+
+  /** Whether there is anything to write; cheap unless objects were handed out. */
+  get isModified(): boolean {
+    if (this.#clears || this.#removed?.size) return true;
+    for (const [, touched] of this.#touched ?? []) {
+      if (touched.isSet || this.#textOf(touched) !== touched.text) return true;
+    }
+    return false;
+  }
+
+  /**
+   * What has to be written; undefined when nothing has.
+   *
+   * @throws SessionValueError when an object that was handed out became something that JSON cannot hold
+   */
+  changes(): ValueChanges | undefined {
+    let written: Map<string, Touched> | undefined;
+    const set: Record<string, string> = { __proto__: null } as never;
+    for (const [name, touched] of this.#touched ?? []) {
+      const text = this.#currentText(name, touched);
+      if (!touched.isSet && text === touched.text) continue;
+      set[name] = text;
+      (written ??= new Map()).set(name, touched);
+    }
+    if (!written && !this.#clears && !this.#removed?.size) return undefined;
+    return { set, removed: [...(this.#removed ?? [])], clears: this.#clears, written: written ?? new Map() };
+  }
+
+  /** Takes changes that were acknowledged as the new base; what was changed since they were computed stays a change. */
+  settle({ set, removed, clears, written }: ValueChanges): void {
+    const stored: Record<string, string> = { __proto__: null } as never;
+    if (!clears) Object.assign(stored, this.#stored);
+    for (const name of removed) {
+      delete stored[name];
+      this.#removed?.delete(name);
+    }
+    this.#stored = Object.assign(stored, set);
+    this.#clears -= clears;
+    for (const [name, before] of written) {
+      const touched = this.#touched?.get(name);
+      if (!touched) (this.#removed ??= new Set()).add(name);
+      else if (touched === before) Object.assign(touched, { text: set[name], isSet: false });
+    }
+  }
+
+  /** Takes the text that the store holds now for a name (undefined: none); what the request did to it is forgotten. */
+  replace(name: string, text: string | undefined): void {
+    this.#touched?.delete(name);
+    this.#removed?.delete(name);
+    const stored: Record<string, string> = Object.assign({ __proto__: null } as never, this.#stored);
+    if (text === undefined) delete stored[name];
+    else stored[name] = text;
+    this.#stored = stored;
+  }
+
+  /** Whether this request changed the value and did not write it yet. */
+  isPending(name: string): boolean {
+    const touched = this.#touched?.get(name);
+    if (touched) return touched.isSet || this.#textOf(touched) !== touched.text;
+    return this.#clears > 0 || this.#removed?.has(name) === true;
+  }
+
+  /**
+   * Checks the size that the whole would have with `set` applied, in bytes of names and texts.
+   *
+   * @throws SessionTooLargeError which names the largest values
+   */
+  checkSize(maxSize: number, set: ValueTexts): void {
+    const texts = new Map(Object.entries(set));
+    for (const name of this.names()) if (!texts.has(name)) texts.set(name, this.#knownText(name));
+    // A UTF-16 unit takes at most three bytes in UTF-8, so that most sessions need no exact count.
+    let units = 0;
+    for (const [name, text] of texts) units += name.length + text.length;
+    if (units * 3 <= maxSize) return;
+    const sizes = [...texts].map(([name, text]) => ({
+      name,
+      size: Buffer.byteLength(name) + Buffer.byteLength(text),
+    }));
+    const size = sizes.reduce((sum, each) => sum + each.size, 0);
+    if (size <= maxSize) return;
+    const largest = sizes.sort((a, b) => b.size - a.size).slice(0, 3);
+    throw new SessionTooLargeError(size, maxSize, largest);
+  }
+
+  #isStored(name: string): boolean {
+    return !this.#clears && Object.hasOwn(this.#stored, name) && !this.#removed?.has(name);
+  }
+
+  #touch(name: string, touched: Touched): void {
+    (this.#touched ??= new Map()).set(name, touched);
+  }
+
+  #forget(name: string): void {
+    this.#touched?.delete(name);
+    if (this.#isStored(name)) (this.#removed ??= new Set()).add(name);
+  }
+
+  /** A text that nobody can read is no value: the session goes on without it. */
+  #parse(text: string): unknown {
+    try {
+      return this.#serializer.parse(text);
+    } catch {
+      this.#onCorrupt();
+      return undefined;
+    }
+  }
+
+  /** The text as it was stored or set: what `changes()` did not find changed. */
+  #knownText(name: string): string {
+    return this.#touched?.get(name)?.text ?? this.#stored[name];
+  }
+
+  /** The text of a value as it is now; the last one when it cannot be written any more. */
+  #textOf(touched: Touched): string {
+    if (typeof touched.value !== 'object' || touched.value === null) return touched.text;
+    try {
+      return this.#serializer.stringify(touched.value);
+    } catch {
+      return '';
+    }
+  }
+
+  /** The text to write. An object that did not change was checked when it was set, or came from the store. */
+  #currentText(name: string, touched: Touched): string {
+    if (typeof touched.value !== 'object' || touched.value === null) return touched.text;
+    if (this.#textOf(touched) === touched.text) return touched.text;
+    checkJson(touched.value, name);
+    return this.#serializer.stringify(touched.value);
+  }
+}

@@ -1,0 +1,366 @@
+import { inspect } from 'node:util';
+import { SessionNotLoadedError, SessionUsageError } from '../errors.js';
+import type { Duration } from './duration.js';
+import type { SessionState } from './session-state.js';
+import { flashName, isReserved } from './session-values.js';
+
+/**
+ * The types of your values. Declare them once:
+ *
+ * @example
+ * declare module 'nest-session' {
+ *   interface SessionData { cart: Cart; views: number }
+ * }
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- users merge their values into it
+export interface SessionData {}
+
+/** Names of values: those that `T` declares, any when it declares none. */
+export type SessionKey<T> = [keyof T] extends [never] ? string : Extract<keyof T, string>;
+export type SessionValue<T, K> = K extends keyof T ? T[K] : unknown;
+
+/**
+ * The data of one visitor, kept across requests behind one cookie. Got by `@Session()` in a controller, or as
+ * `request.session` (await `load()` first).
+ *
+ * Nothing is written before the response begins: then all that was set, removed or changed inside a value is saved in
+ * one step, and the response leaves after the store's acknowledgement. Unknown properties cannot be assigned: use
+ * `set`, or `data`.
+ */
+export interface Session<T extends object = SessionData> {
+  /** Loads the session, once a request; the answer depends on the visitor's cookie from then on (`Vary`). */
+  load(): Promise<this>;
+
+  /** The value, or undefined. What is changed inside an object is saved; nothing has to be marked. */
+  get<K extends SessionKey<T>>(key: K): SessionValue<T, K> | undefined;
+  /**
+   * Sets a JSON value; undefined removes it. Class instances are kept as plain copies.
+   *
+   * @throws SessionValueError which names the path of what JSON cannot hold (`cart.items[2].when is a Date: …`)
+   */
+  set<K extends SessionKey<T>>(key: K, value: SessionValue<T, K>): this;
+  has(key: SessionKey<T>): boolean;
+  /** @returns whether there was such a value */
+  delete(key: SessionKey<T>): boolean;
+  /** Removes the value and returns it; `fallback` where there is none. */
+  pop<K extends SessionKey<T>>(key: K, fallback?: SessionValue<T, K>): SessionValue<T, K> | undefined;
+  /** The value, set to `value` where there is none. */
+  setDefault<K extends SessionKey<T>>(key: K, value: SessionValue<T, K>): SessionValue<T, K>;
+  /** Sets several values. */
+  update(values: Partial<T>): this;
+  /** Removes all values; id and deadlines stay. */
+  clear(): void;
+  keys(): IterableIterator<SessionKey<T>>;
+  values(): IterableIterator<unknown>;
+  entries(): IterableIterator<[SessionKey<T>, unknown]>;
+  [Symbol.iterator](): IterableIterator<[SessionKey<T>, unknown]>;
+  /** How many values there are. */
+  readonly size: number;
+  /** The same values as a plain object: `session.data.cart.push(tea)`, `delete session.data.coupon`. */
+  readonly data: [keyof T] extends [never] ? Record<string, unknown> : Partial<T>;
+
+  /**
+   * Reads one value, lets `change` compute its successor and writes it now, with nothing in between: for counters and
+   * stock, where two requests at once must both count. Not undone by a later error.
+   *
+   * @param change gets the value as it is stored (undefined: none), returns the new one (undefined: removes it);
+   * synchronous; called again when a parallel request was faster
+   * @returns the new value
+   */
+  atomic<K extends SessionKey<T>>(
+    key: K,
+    change: (value: SessionValue<T, K> | undefined) => SessionValue<T, K> | undefined,
+  ): Promise<SessionValue<T, K> | undefined>;
+
+  /** Keeps a value until it is taken, typically by the page after a redirect. Not shown by `keys()` and `data`. */
+  flash(key: string, value: unknown): this;
+  /** Takes a flashed value: the next call gets undefined. */
+  takeFlash<V = unknown>(key: string): V | undefined;
+
+  /** No session of this visitor is stored yet. */
+  readonly isNew: boolean;
+  /** There are no values. */
+  readonly isEmpty: boolean;
+  /** This request asked for something in the session. */
+  readonly accessed: boolean;
+  /** There is something to be written. */
+  readonly modified: boolean;
+  /** The browser has sent the session's cookie back, so that it keeps cookies (Django's test cookie). */
+  readonly isConfirmed: boolean;
+  /** The public name, for lists and logs: kept over cycles, new after a flush; it selects no session by itself. */
+  readonly handle: string;
+  readonly createdAt: Date;
+  /** When the session was last written or touched, before this request. */
+  readonly lastSeenAt: Date;
+
+  /**
+   * How long this session lives from now on.
+   *
+   * @param expiry a number of seconds or `'30m'`: an idle timeout of its own · a Date: a fixed end (a past one ends the
+   * session at the response) · `'browser'` or 0: until the browser closes, on the server the module's idle timeout ·
+   * undefined: as the module says. The absolute timeout holds in any case.
+   */
+  setExpiry(expiry: Duration | Date | 'browser' | undefined): void;
+  /** When the session ends if nobody comes back. */
+  readonly expiresAt: Date;
+  /** Seconds until `expiresAt`. */
+  readonly expiryAge: number;
+  readonly expiresAtBrowserClose: boolean;
+
+  /** A new id for the same data, at the response. The old one is worth nothing from then on. */
+  cycleId(): void;
+  /** Deletes the session now, whatever becomes of the request, and goes on as a new anonymous one. */
+  flush(): Promise<void>;
+  /**
+   * Saves now and not at the end; a later error does not undo it. Needed for changes after the response has begun.
+   *
+   * @throws SessionInterruptedException (409) when the session ended meanwhile; SessionStoreException (503) when the
+   * store failed; SessionHeadersSentError when it is too late to send the cookie that this needs
+   */
+  save(): Promise<void>;
+}
+
+/** What a session asks of the request that it belongs to. */
+export interface SessionLifecycle {
+  /** Undefined until it is loaded. */
+  readonly state: SessionState | undefined;
+  load(): Promise<void> | undefined;
+  save(): Promise<void>;
+  flush(): Promise<void>;
+  atomic(name: string, change: (value: unknown) => unknown): Promise<unknown>;
+  /** The expiry that was asked for lies beyond the absolute deadline. */
+  beyondAbsolute(): void;
+}
+
+/** The session as users hold it: sealed, and silent about what it holds. */
+export class SessionView {
+  readonly #lifecycle: SessionLifecycle;
+  #data: Record<string, unknown> | undefined;
+
+  constructor(lifecycle: SessionLifecycle) {
+    this.#lifecycle = lifecycle;
+    Object.preventExtensions(this);
+  }
+
+  async load(): Promise<this> {
+    await this.#lifecycle.load();
+    return this;
+  }
+
+  get(key: string): unknown {
+    return this.#state.values.get(key);
+  }
+
+  set(key: string, value: unknown): this {
+    this.#state.values.set(ownName(key), value);
+    return this;
+  }
+
+  has(key: string): boolean {
+    return !isReserved(key) && this.#state.values.has(key);
+  }
+
+  delete(key: string): boolean {
+    return this.#state.values.delete(ownName(key));
+  }
+
+  pop(key: string, fallback?: unknown): unknown {
+    if (!this.has(key)) return fallback;
+    const value = this.get(key);
+    this.delete(key);
+    return value;
+  }
+
+  setDefault(key: string, value: unknown): unknown {
+    if (!this.has(key)) this.set(key, value);
+    return this.get(key);
+  }
+
+  update(values: Record<string, unknown>): this {
+    for (const key of Object.keys(values)) this.set(key, values[key]);
+    return this;
+  }
+
+  clear(): void {
+    this.#state.values.clear();
+  }
+
+  *keys(): Generator<string> {
+    for (const name of this.#state.values.names()) if (!isReserved(name)) yield name;
+  }
+
+  *values(): Generator<unknown> {
+    for (const key of this.keys()) yield this.get(key);
+  }
+
+  *entries(): Generator<[string, unknown]> {
+    for (const key of this.keys()) yield [key, this.get(key)];
+  }
+
+  [Symbol.iterator](): Generator<[string, unknown]> {
+    return this.entries();
+  }
+
+  get size(): number {
+    return [...this.keys()].length;
+  }
+
+  get data(): Record<string, unknown> {
+    void this.#state; // asked for, and an error before the load
+    return (this.#data ??= new Proxy({ __proto__: null } as never, dataHandler(this)));
+  }
+
+  async atomic(key: string, change: (value: unknown) => unknown): Promise<unknown> {
+    void this.#state;
+    return this.#lifecycle.atomic(ownName(key), change);
+  }
+
+  flash(key: string, value: unknown): this {
+    this.#state.values.set(flashName(key), value);
+    return this;
+  }
+
+  takeFlash<V>(key: string): V | undefined {
+    const { values } = this.#state;
+    const value = values.get(flashName(key));
+    values.delete(flashName(key));
+    return value as V | undefined;
+  }
+
+  get isNew(): boolean {
+    return this.#state.isNew;
+  }
+
+  get isEmpty(): boolean {
+    return this.#state.values.isEmpty;
+  }
+
+  get accessed(): boolean {
+    return this.#lifecycle.state?.accessed ?? false;
+  }
+
+  get modified(): boolean {
+    return this.#state.isModified;
+  }
+
+  get isConfirmed(): boolean {
+    return this.#state.isConfirmed;
+  }
+
+  get handle(): string {
+    return this.#state.handle;
+  }
+
+  get createdAt(): Date {
+    return new Date(this.#state.createdAt);
+  }
+
+  get lastSeenAt(): Date {
+    return new Date(this.#state.lastSeenAt);
+  }
+
+  setExpiry(expiry: Duration | Date | 'browser' | undefined): void {
+    const { isBeyondAbsolute } = this.#state.setExpiry(expiry);
+    if (isBeyondAbsolute) this.#lifecycle.beyondAbsolute();
+  }
+
+  get expiresAt(): Date {
+    return new Date(this.#state.expiresAt);
+  }
+
+  get expiryAge(): number {
+    return this.#state.expiryAge;
+  }
+
+  get expiresAtBrowserClose(): boolean {
+    return this.#state.expiresAtBrowserClose;
+  }
+
+  cycleId(): void {
+    this.#state.cycleId();
+  }
+
+  async flush(): Promise<void> {
+    void this.#state;
+    await this.#lifecycle.flush();
+  }
+
+  async save(): Promise<void> {
+    void this.#state;
+    await this.#lifecycle.save();
+  }
+
+  /** What a log of the request, or a careless `return session`, may show. */
+  toJSON(): object {
+    return this.#lifecycle.state ? { handle: this.#lifecycle.state.handle } : {};
+  }
+
+  [inspect.custom](): string {
+    const { state } = this.#lifecycle;
+    return state ? `Session { handle: '${state.handle}', isNew: ${state.isNew} }` : 'Session { not loaded }';
+  }
+
+  get #state(): SessionState {
+    const { state } = this.#lifecycle;
+    if (!state) throw new SessionNotLoadedError();
+    state.accessed = true;
+    return state;
+  }
+
+  static {
+    refuseForeignAssignments(SessionView.prototype);
+  }
+}
+
+function ownName(key: string): string {
+  if (typeof key !== 'string') throw new SessionUsageError(`A value's name is a string, not ${typeof key}.`);
+  if (isReserved(key))
+    throw new SessionUsageError(`Names that begin with "_nest." belong to nest-session: ${key}`);
+  return key;
+}
+
+/** `session.data`: reads and writes go to the session; objects inside are the session's own, so changes are seen. */
+function dataHandler(session: SessionView): ProxyHandler<Record<string, unknown>> {
+  return {
+    get: (_, key) => (typeof key === 'string' ? session.get(key) : undefined),
+    set: (_, key, value) => {
+      session.set(key as string, value);
+      return true;
+    },
+    defineProperty: (_, key, { value, get }) => {
+      if (get) return false;
+      session.set(key as string, value);
+      return true;
+    },
+    has: (_, key) => typeof key === 'string' && session.has(key),
+    deleteProperty: (_, key) => {
+      if (typeof key === 'string') session.delete(key);
+      return true;
+    },
+    ownKeys: () => [...session.keys()],
+    getOwnPropertyDescriptor: (_, key) => {
+      if (typeof key !== 'string' || !session.has(key)) return undefined;
+      return { value: session.get(key), writable: true, enumerable: true, configurable: true };
+    },
+  };
+}
+
+/**
+ * Makes `session.cart = …` throw and name what to write instead. The habit comes from express-session, where it
+ * stores a value; here it would vanish silently. A proxy at the end of the prototype chain is asked for unknown names
+ * only, so that everything else costs nothing.
+ */
+function refuseForeignAssignments(prototype: object): void {
+  const refuse = (key: PropertyKey): never => {
+    const name = String(key);
+    throw new SessionUsageError(
+      `session.${name} can't be assigned: write session.set('${name}', value) or session.data.${name} = value.`,
+    );
+  };
+  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+    if (!descriptor.get) continue;
+    Object.defineProperty(prototype, key, { ...descriptor, set: () => refuse(key) });
+  }
+  const base: object = Object.create(Object.prototype) as object;
+  Object.setPrototypeOf(prototype, new Proxy(base, { set: (_, key) => refuse(key) }));
+}

@@ -1,0 +1,275 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { StoredBackend } from '../backends/stored.backend.js';
+import type { SessionClock } from '../core/clock.js';
+import type { CookieEnd } from '../core/deadlines.js';
+import { SessionView, type SessionLifecycle } from '../core/session.js';
+import type { CommitPlan, SessionState } from '../core/session-state.js';
+import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
+import type { SessionEvents } from '../events/session-events.js';
+import { keepOutOfCaches } from './cache-headers.js';
+import type { HeadWriter } from './head-writer.js';
+import { ResponseBarrier, type ResponseGate } from './response-barrier.js';
+import type { CookiesRead, SessionCookie } from './session-cookie.js';
+
+/** The request and response of Node that a session belongs to, and what only the platform knows of them. */
+export interface Exchange {
+  readonly request: IncomingMessage & { readonly originalUrl?: string };
+  readonly response: ServerResponse;
+  /** Whether the browser spoke HTTPS, as far as the platform trusts its proxies. */
+  isSecure(): boolean;
+}
+
+/** What the module shares among its requests. */
+export interface RequestSessionServices {
+  readonly backend: StoredBackend;
+  readonly cookie: SessionCookie;
+  readonly clock: SessionClock;
+  readonly events: SessionEvents;
+  readonly rotationGraceMs: number;
+}
+
+/** What the response has to do to the browser's cookie. */
+type CookieCommand = { readonly id: string; readonly end: CookieEnd } | 'clear';
+
+/**
+ * The session of one request: loads it on first use, commits it once the handler has succeeded or before the first
+ * byte leaves, whichever comes first, and tells the response what to say about it.
+ */
+export class RequestSession implements SessionLifecycle, ResponseGate {
+  readonly session = new SessionView(this);
+  state: SessionState | undefined;
+  #isAsked = false;
+  #loading: Promise<void> | undefined;
+  #barrier: ResponseBarrier | undefined;
+  #cookies: CookiesRead | undefined;
+  #cookieCommand: CookieCommand | undefined;
+  #committing: Promise<void> | undefined;
+  /** A failed commit was told to the exception filters, or an error answer left: what is not saved stays unsaved. */
+  #isOver = false;
+  /** The last commit failed: the answer has no cookie of ours. */
+  #hasFailed = false;
+  #isRotated = false;
+  #repeatCookie: string | undefined;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly services: RequestSessionServices,
+  ) {}
+
+  load(): Promise<void> | undefined {
+    this.#isAsked = true;
+    if (!this.state) return (this.#loading ??= this.#load());
+    this.state.accessed = true;
+    return undefined;
+  }
+
+  /** Loads for a view, which may not look at the session: it counts as asked for when it is touched. */
+  loadForView(): Promise<void> | undefined {
+    return this.state ? undefined : (this.#loading ??= this.#load());
+  }
+
+  /** Whether the request brought a cookie that this application signed; asks no store. */
+  get hasValidCookie(): boolean {
+    return this.#readCookies().ids.length > 0;
+  }
+
+  /** Whether the first byte is on its way. */
+  get hasBegun(): boolean {
+    return this.#barrier?.hasBegun ?? this.exchange.response.headersSent;
+  }
+
+  /** The status of the answer, as far as it is known yet. */
+  get status(): number {
+    return this.exchange.response.statusCode;
+  }
+
+  /**
+   * Writes what is to be written, if anything is.
+   *
+   * @returns undefined when nothing has to be waited for
+   */
+  commit(): Promise<void> | undefined {
+    if (!this.state || this.#isOver) return undefined;
+    if (this.#committing) return this.#committing.then(() => this.commit());
+    const plan = this.state.plan();
+    return plan && this.#run(this.state, plan);
+  }
+
+  /** As {@link commit}, and final when it fails: the exception filters answer now, and what they answer leaves. */
+  async commitForHandler(): Promise<void> {
+    try {
+      await this.commit();
+    } catch (error) {
+      this.#isOver = true;
+      throw error;
+    }
+  }
+
+  async save(): Promise<void> {
+    const { state } = this;
+    if (state?.needsCookie && this.hasBegun) throw new SessionHeadersSentError();
+    await this.commit();
+  }
+
+  async flush(): Promise<void> {
+    await this.#committing?.catch(() => undefined);
+    const { stored, rivals = [] } = this.state ?? {};
+    await this.services.backend.end(stored ? [stored.key] : rivals);
+    this.#startAnew();
+  }
+
+  async atomic(name: string, change: (value: unknown) => unknown): Promise<unknown> {
+    const { state } = this;
+    if (!state) return undefined;
+    if (!state.stored) {
+      // Nobody else knows this session yet: there is nothing to come in between.
+      state.values.set(name, change(state.values.get(name)));
+      await this.save();
+    } else {
+      if (state.values.isPending(name)) await this.save();
+      await this.services.backend.atomic(state, state.stored, name, change);
+    }
+    return state.values.get(name);
+  }
+
+  beyondAbsolute(): void {
+    const message =
+      'setExpiry() asked for more than absoluteTimeout allows: the session ends at the absolute deadline.';
+    this.services.events.warnOnce('beyondAbsolute', message);
+  }
+
+  settle(status: number): Promise<void> | undefined {
+    // A server error undoes what was not saved yet (law 3).
+    if (status >= 500) this.#isOver = true;
+    try {
+      return this.commit();
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  writeHead(head: HeadWriter): void {
+    const setCookies = this.#setCookies();
+    if (setCookies.length > 0) {
+      const others = head.values('Set-Cookie').filter((value) => !this.services.cookie.isOurs(value));
+      head.set('Set-Cookie', [...others, ...setCookies]);
+    }
+    if (this.state?.accessed || setCookies.length > 0) keepOutOfCaches(head, setCookies.length > 0);
+  }
+
+  redirectInstead(status: number): string | undefined {
+    if (status !== 409 || !this.#isRotated) return undefined;
+    const { method, headers, originalUrl, url = '' } = this.exchange.request;
+    if (method !== 'GET' && method !== 'HEAD') return undefined;
+    if (!headers.accept?.includes('text/html') || headers.cookie?.includes(`${REPEATED}=`)) return undefined;
+    const location = originalUrl ?? url;
+    if (!/^\/(?![/\\])/.test(location)) return undefined; // `//host` would lead elsewhere
+    const seconds = Math.ceil(this.services.rotationGraceMs / 1000);
+    this.#repeatCookie = `${REPEATED}=1; Max-Age=${seconds}; Path=/; HttpOnly; SameSite=Lax`;
+    return location;
+  }
+
+  closed(): void {
+    const { state } = this;
+    if (this.#isOver || !state?.isModified || this.#isWithheld(state)) return;
+    this.services.events.emit('unsaved', { handle: state.handle });
+    const message =
+      'A response ended with session changes that were made after its first byte and are lost: ' +
+      '`await session.save()` after such a change.';
+    this.services.events.warnOnce('unsaved', message);
+  }
+
+  async #load(): Promise<void> {
+    const { response } = this.exchange;
+    if (response.headersSent) response.once('close', () => this.closed());
+    else this.#barrier = new ResponseBarrier(response, this, (error) => this.#logFailure(error));
+    const state = await this.services.backend.open(this.#readCookies().ids);
+    state.accessed = this.#isAsked;
+    this.state = state;
+  }
+
+  #readCookies(): CookiesRead {
+    return (this.#cookies ??= this.services.cookie.read(
+      this.exchange.request.headers.cookie,
+      this.#isSecure,
+    ));
+  }
+
+  get #isSecure(): boolean {
+    return (this.#isSecureRequest ??= this.#askIsSecure());
+  }
+
+  #isSecureRequest: boolean | undefined;
+
+  #askIsSecure(): boolean {
+    const isSecure = this.exchange.isSecure();
+    if (!isSecure && this.exchange.request.headers['x-forwarded-proto'] === 'https') {
+      const message =
+        'A request says X-Forwarded-Proto: https, but the platform calls it http: set "trust proxy" on Express ' +
+        "(app.set('trust proxy', 1)) or trustProxy on Fastify, else the session cookie is not Secure.";
+      this.services.events.warnOnce('untrusted proxy', message);
+    }
+    return isSecure;
+  }
+
+  #run(state: SessionState, plan: CommitPlan): Promise<void> | undefined {
+    if (plan.kind === 'create' && this.#isWithheld(state)) {
+      const message =
+        'cookie.secure is true, but a request came by plain HTTP: no session is started, because browsers drop the ' +
+        "cookie. Use HTTPS (behind a proxy: set trust proxy), or cookie.secure 'auto'.";
+      this.services.events.warnOnce('withheld', message);
+      return undefined;
+    }
+    const committing = this.#write(state, plan).finally(() => {
+      if (this.#committing === committing) this.#committing = undefined;
+    });
+    return (this.#committing = committing);
+  }
+
+  async #write(state: SessionState, plan: CommitPlan): Promise<void> {
+    const endBefore = state.storedCookieEnd;
+    this.#hasFailed = true; // until it is acknowledged
+    try {
+      await this.services.backend.commit(state, plan);
+    } catch (error) {
+      this.#isRotated = error instanceof SessionRotatedException;
+      throw error;
+    }
+    this.#hasFailed = false;
+    if (plan.kind === 'end') return this.#startAnew();
+    const { stored } = state;
+    const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
+    if (!stored || !(hasNewId || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
+    state.stored = { ...stored, isSignedByOldSecret: false };
+    this.#cookieCommand = { id: stored.id, end: state.cookieEnd };
+  }
+
+  /** The session is gone, the object goes on as a new anonymous one. */
+  #startAnew(): void {
+    this.#cookieCommand = this.#readCookies().presentName === undefined ? undefined : 'clear';
+    this.state = this.services.backend.fresh();
+    this.state.accessed = true;
+  }
+
+  #isWithheld(state: SessionState): boolean {
+    return state.isNew && this.services.cookie.isWithheld(this.#isSecure);
+  }
+
+  #setCookies(): string[] {
+    if (this.#repeatCookie !== undefined) return [this.#repeatCookie];
+    const command = this.#cookieCommand;
+    const { cookie, clock } = this.services;
+    if (command === undefined || this.#hasFailed || cookie.isWithheld(this.#isSecure)) return [];
+    if (command !== 'clear') return [cookie.set(command.id, command.end, this.#isSecure, clock.now())];
+    const { presentName } = this.#readCookies();
+    return presentName === undefined ? [] : [cookie.clear(presentName, this.#isSecure)];
+  }
+
+  #logFailure(error: unknown): void {
+    const { stack, message } = Object(error) as Partial<Error>;
+    this.services.events.error(stack ?? message ?? 'The answer could not be sent.');
+  }
+}
+
+/** Marks a browser that was sent back to its own URL once, so that it is not sent in circles. */
+const REPEATED = 'nest-session-repeated';

@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Inject, Injectable } from '@nestjs/common';
+import { StoredBackend } from '../backends/stored.backend.js';
+import type { SessionClock } from '../core/clock.js';
+import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import { SessionUsageError } from '../errors.js';
+import { SessionEvents } from '../events/session-events.js';
+import type { SessionStore } from '../stores/session-store.js';
+import { RESOLVED_SESSION_OPTIONS, SESSION_CLOCK, SESSION_COOKIE_CODEC, SESSION_STORE } from '../tokens.js';
+import type { SessionCookieCodec } from './cookie-codec.js';
+import { type Exchange, RequestSession, type RequestSessionServices } from './request-session.js';
+import { SessionCookie } from './session-cookie.js';
+
+/** Where a raw request keeps its session, whoever asked first; both builds of the package look here. */
+const REQUEST_SESSION: unique symbol = Symbol.for('nest-session.RequestSession') as never;
+/** Where a raw request of Fastify keeps its reply: Node's request does not know its response. */
+const REPLY: unique symbol = Symbol.for('nest-session.FastifyReply') as never;
+
+/** The part of Fastify's reply that a session needs. */
+export interface ReplyLike {
+  readonly raw: ServerResponse;
+  readonly request: { readonly protocol: string };
+}
+
+export interface RawRequest extends IncomingMessage {
+  [REQUEST_SESSION]?: RequestSession;
+  [REPLY]?: ReplyLike;
+  /** Express */
+  readonly res?: ServerResponse;
+  readonly secure?: boolean;
+  /** Set by Fastify's middleware engine. */
+  readonly protocol?: string;
+  readonly originalUrl?: string;
+}
+
+/** Finds or opens the session of a request: one for each raw request. */
+@Injectable()
+export class RequestSessions {
+  readonly #services: RequestSessionServices;
+
+  constructor(
+    @Inject(SESSION_STORE) store: SessionStore,
+    @Inject(RESOLVED_SESSION_OPTIONS) options: ResolvedSessionOptions,
+    @Inject(SESSION_CLOCK) clock: SessionClock,
+    @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
+    @Inject(SessionEvents) events: SessionEvents,
+  ) {
+    const backend = new StoredBackend(store, options, clock, events);
+    const cookie = new SessionCookie(options.cookie, codec);
+    this.#services = { backend, cookie, clock, events, rotationGraceMs: options.rotationGraceMs };
+  }
+
+  /** The session of a raw request, if anything has asked for it. */
+  peek(raw: RawRequest): RequestSession | undefined {
+    return raw[REQUEST_SESSION];
+  }
+
+  /** The session of a raw request; costs no more than an object until it is loaded. */
+  of(raw: RawRequest, response?: ServerResponse): RequestSession {
+    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.#services));
+  }
+}
+
+/** Lets a raw request of Fastify find its response. */
+export function rememberReply(raw: RawRequest, reply: ReplyLike): void {
+  raw[REPLY] = reply;
+}
+
+function exchangeOf(raw: RawRequest, given: ServerResponse | undefined): Exchange {
+  const reply = raw[REPLY];
+  const response = given ?? reply?.raw ?? raw.res;
+  if (!response)
+    throw new SessionUsageError('This request has no response: take the session from the HTTP request.');
+  const isSecure = () => raw.secure ?? (reply?.request.protocol ?? raw.protocol) === 'https';
+  return { request: raw, response, isSecure };
+}

@@ -1,0 +1,255 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { HttpException, HttpStatus } from '@nestjs/common';
+import { HeadWriter } from './head-writer.js';
+
+/** What the barrier asks before the first byte leaves. */
+export interface ResponseGate {
+  /**
+   * Writes what is still to be written for an answer with this status.
+   *
+   * @returns undefined when the answer can leave at once; otherwise when it can, or why it cannot
+   */
+  settle(status: number): Promise<void> | undefined;
+  /** Adds what the answer has to say about the session. */
+  writeHead(head: HeadWriter): void;
+  /** An answer that takes the place of a 409 for a session with a new id: repeat the request. */
+  redirectInstead(status: number): string | undefined;
+  /** The response is over: sent, or the client went away. */
+  closed(): void;
+}
+
+type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders';
+type AnyFunction = (...args: unknown[]) => unknown;
+type Patched = Record<Method, AnyFunction>;
+
+interface HeldCall {
+  readonly method: Method;
+  readonly args: unknown[];
+}
+
+const METHODS: readonly Method[] = ['writeHead', 'write', 'end', 'flushHeaders'];
+
+/**
+ * Holds back the first byte of a response until the session is saved (law 2), whoever sends it: a handler with
+ * `@Res()`, a guard's exception, a filter, a 404, a view, a stream.
+ *
+ * Four methods of the raw Node response are replaced from the session's first use on. The first call of one of them is
+ * held while the gate settles, and those that follow queue behind it; then they are done in their order, or, when the
+ * save failed, dropped for a 503. While it holds, the response looks to its users as it would without a barrier:
+ * `headersSent` and `writableEnded` tell what was called, else a framework that looks at them would answer twice.
+ */
+export class ResponseBarrier {
+  readonly #originals: Patched;
+  readonly #patches: Patched;
+  #phase: 'open' | 'holding' | 'released' | 'replaced' = 'open';
+  #held: HeldCall[] = [];
+  #heldStatus = { code: 200, message: '' };
+
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly gate: ResponseGate,
+    private readonly onError: (error: unknown) => void,
+  ) {
+    const target = response as unknown as Patched;
+    this.#originals = {
+      writeHead: target.writeHead,
+      write: target.write,
+      end: target.end,
+      flushHeaders: target.flushHeaders,
+    };
+    this.#patches = {
+      writeHead: (...args) => this.#call('writeHead', args),
+      write: (...args) => this.#call('write', args),
+      end: (...args) => this.#call('end', args),
+      flushHeaders: (...args) => this.#call('flushHeaders', args),
+    };
+    Object.assign(target, this.#patches);
+    response.once('close', () => gate.closed());
+  }
+
+  /** The first byte is on its way: what is set now needs a save of its own, and no cookie can follow. */
+  get hasBegun(): boolean {
+    return this.#phase !== 'open';
+  }
+
+  /** The client went away; HTTP/2 tells it by the stream. */
+  get #isGone(): boolean {
+    const { destroyed, stream } = this.response as { destroyed?: boolean; stream?: { destroyed?: boolean } };
+    return Boolean(destroyed || stream?.destroyed);
+  }
+
+  #call(method: Method, args: unknown[]): unknown {
+    switch (this.#phase) {
+      case 'open':
+        return this.#firstCall(method, args);
+      case 'holding':
+        return this.#hold(method, args);
+      case 'released':
+        return this.#original(method, args);
+      case 'replaced':
+        return this.#swallow(method, args);
+    }
+  }
+
+  #firstCall(method: Method, args: unknown[]): unknown {
+    const status = method === 'writeHead' ? Number(args[0]) : this.response.statusCode;
+    if (status < 200) return this.#original(method, args); // 1xx: the answer is still to come
+    const location = this.gate.redirectInstead(status);
+    if (location !== undefined) {
+      this.#redirect(location);
+      return this.#swallow(method, args);
+    }
+    const settling = this.gate.settle(status);
+    if (!settling) {
+      this.#release();
+      return this.#original(method, this.#withHead(method, args));
+    }
+    this.#beginHold();
+    settling.then(
+      () => this.#replay(),
+      (error: unknown) => this.#replace(error),
+    );
+    return this.#hold(method, args);
+  }
+
+  #beginHold(): void {
+    this.#phase = 'holding';
+    const { statusCode, statusMessage } = this.response;
+    this.#heldStatus = { code: statusCode, message: statusMessage };
+    const hasEnded = () => this.#held.some(({ method }) => method === 'end');
+    Object.defineProperty(this.response, 'headersSent', { get: () => true, configurable: true });
+    Object.defineProperty(this.response, 'writableEnded', { get: hasEnded, configurable: true });
+  }
+
+  #endHold(): void {
+    const response = this.response as { headersSent?: unknown; writableEnded?: unknown };
+    delete response.headersSent;
+    delete response.writableEnded;
+    // What was assigned after the head was held would have come too late without a barrier.
+    const { code, message } = this.#heldStatus;
+    this.response.statusCode = code;
+    if (this.response.statusMessage !== message) this.response.statusMessage = message;
+  }
+
+  #hold(method: Method, args: unknown[]): unknown {
+    if (method === 'writeHead' && this.#held.length > 0) {
+      const error = new Error('Cannot write headers after they are sent to the client');
+      throw Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' });
+    }
+    this.#held.push({ method, args });
+    if (method === 'write') return false; // wait for 'drain': what is held stays in memory
+    return method === 'flushHeaders' ? undefined : this.response;
+  }
+
+  #replay(): void {
+    const held = this.#held;
+    this.#endHold();
+    this.#held = [];
+    if (this.#isGone) {
+      this.#release();
+      return this.#abandon(held);
+    }
+    try {
+      this.#release();
+      let needsDrain = false;
+      held.forEach(({ method, args }, index) => {
+        const result = this.#original(method, index === 0 ? this.#withHead(method, args) : args);
+        if (method === 'write') needsDrain = result !== false;
+      });
+      if (needsDrain && !this.response.writableEnded) this.response.emit('drain');
+    } catch (error) {
+      // Invalid header characters, for example: without a barrier the caller had got the error.
+      this.onError(error);
+      if (this.response.headersSent) this.response.destroy();
+      else this.#answer(HttpStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR);
+    }
+  }
+
+  /** The session was not saved: an error leaves in the place of the answer, in the form that Nest gives it. */
+  #replace(error: unknown): void {
+    const held = this.#held;
+    this.#endHold();
+    this.#held = [];
+    if (!(error instanceof HttpException)) this.onError(error);
+    if (!this.#isGone) {
+      const location =
+        error instanceof HttpException ? this.gate.redirectInstead(error.getStatus()) : undefined;
+      if (location !== undefined) this.#redirect(location);
+      else if (error instanceof HttpException) this.#answer(error.getStatus(), bodyOf(error));
+      else this.#answer(HttpStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR);
+    }
+    this.#phase = 'replaced';
+    this.#abandon(held);
+  }
+
+  #redirect(location: string): void {
+    this.#answer(HttpStatus.TEMPORARY_REDIRECT, undefined, { Location: location });
+  }
+
+  #answer(status: number, body: object | undefined, headers: OutgoingHttpHeaders = {}): void {
+    this.#phase = 'released'; // the originals call each other
+    const { response } = this;
+    for (const name of response.getHeaderNames()) if (describesTheAnswer(name)) response.removeHeader(name);
+    response.statusCode = status;
+    if (response.statusMessage) response.statusMessage = ''; // HTTP/2 has none, and warns of an assignment
+    const head = new HeadWriter(response);
+    this.gate.writeHead(head);
+    head.set('Cache-Control', 'no-store');
+    for (const [name, value] of Object.entries(headers))
+      if (value !== undefined) head.set(name, String(value));
+    if (body) head.set('Content-Type', 'application/json; charset=utf-8');
+    const text = body ? JSON.stringify(body) : '';
+    head.set('Content-Length', String(Buffer.byteLength(text)));
+    this.#original('end', response.req?.method === 'HEAD' ? [] : [text]);
+    this.#phase = 'replaced';
+  }
+
+  #withHead(method: Method, args: unknown[]): unknown[] {
+    const head = new HeadWriter(this.response, method === 'writeHead' ? args : undefined);
+    this.gate.writeHead(head);
+    return head.arguments ?? args;
+  }
+
+  /** Takes the patches off, unless somebody has wrapped them meanwhile; then they pass everything through. */
+  #release(): void {
+    this.#phase = 'released';
+    const target = this.response as unknown as Patched;
+    for (const method of METHODS)
+      if (target[method] === this.#patches[method]) target[method] = this.#originals[method];
+  }
+
+  #original(method: Method, args: unknown[]): unknown {
+    return this.#originals[method].apply(this.response, args);
+  }
+
+  /** Another answer has left: what the handler still sends goes nowhere, and it is told that it went. */
+  #swallow(method: Method, args: unknown[]): unknown {
+    callBack(args, undefined);
+    if (method === 'write') return true;
+    return method === 'flushHeaders' ? undefined : this.response;
+  }
+
+  #abandon(held: readonly HeldCall[]): void {
+    const error = this.#isGone ? new Error('The client went away.') : undefined;
+    for (const { args } of held) callBack(args, error);
+  }
+}
+
+function callBack(args: unknown[], error: Error | undefined): void {
+  const callback = args.at(-1);
+  if (typeof callback === 'function') process.nextTick(callback as (error?: Error) => void, error);
+}
+
+const INTERNAL_ERROR = { statusCode: HttpStatus.INTERNAL_SERVER_ERROR, message: 'Internal server error' };
+
+function bodyOf(exception: HttpException): object {
+  const response = exception.getResponse();
+  return typeof response === 'object' ? response : { statusCode: exception.getStatus(), message: response };
+}
+
+/** Headers that belong to the answer that does not leave; others (CORS, request ids) stay. */
+function describesTheAnswer(name: string): boolean {
+  return /^(content-|transfer-encoding$|etag$|last-modified$|accept-ranges$|location$|refresh$|set-cookie$|trailer$)/i.test(
+    name,
+  );
+}

@@ -1,0 +1,193 @@
+import {
+  type DynamicModule,
+  Inject,
+  type MiddlewareConsumer,
+  Module,
+  type ModuleMetadata,
+  type NestModule,
+  type OnApplicationShutdown,
+  Optional,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { SessionClock, SystemClock } from './core/clock.js';
+import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-options.js';
+import { SESSION_SERIALIZER } from './core/serializer.js';
+import { SessionOptionsError } from './errors.js';
+import { SessionEvents } from './events/session-events.js';
+import { SessionCookieCodec } from './http/cookie-codec.js';
+import { eagerLoad } from './http/eager-load.js';
+import { installRequestSession } from './http/platforms.js';
+import { RequestSessions } from './http/request-sessions.js';
+import { SessionInterceptor } from './http/session.interceptor.js';
+import type { SessionOptions, SessionStoreClass, SessionStoreProvider } from './session-options.js';
+import { SessionStore } from './stores/session-store.js';
+import {
+  RESOLVED_SESSION_OPTIONS,
+  SESSION_CLOCK,
+  SESSION_COOKIE_CODEC,
+  SESSION_OPTIONS,
+  SESSION_STORE,
+} from './tokens.js';
+
+/** A store class · a provider without its `provide` · a module that exports `SessionStore`. */
+export type SessionStoreOption = SessionStoreClass | SessionStoreProvider | DynamicModule;
+
+export interface SessionModuleOptions extends SessionOptions {
+  store: SessionStoreOption;
+}
+
+/** Makes the options when the module starts; `useClass` and `useExisting` name one of these. */
+export interface SessionOptionsFactory {
+  createSessionOptions(): SessionOptions | Promise<SessionOptions>;
+}
+
+export interface SessionModuleAsyncOptions {
+  /** Modules whose providers the factory injects, and the store too. */
+  imports?: ModuleMetadata['imports'];
+  inject?: unknown[];
+  useFactory?: (...args: never[]) => SessionOptions | Promise<SessionOptions>;
+  useClass?: Type<SessionOptionsFactory>;
+  useExisting?: unknown;
+  store: SessionStoreOption;
+}
+
+/**
+ * Sessions for the whole application: import it once, in the root module.
+ *
+ * @example
+ * SessionModule.forRoot({ store: TypeOrmSessionStore, secret: process.env.SESSION_SECRET })
+ */
+@Module({})
+export class SessionModule implements NestModule, OnApplicationShutdown {
+  constructor(
+    @Inject(ModulesContainer) modules: ModulesContainer,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Optional() @Inject(RESOLVED_SESSION_OPTIONS) private readonly options?: ResolvedSessionOptions,
+    @Optional() @Inject(RequestSessions) private readonly sessions?: RequestSessions,
+    @Optional() @Inject(SESSION_STORE) private readonly store?: SessionStore,
+  ) {
+    refuseSecondRegistration(modules);
+  }
+
+  static forRoot(options: SessionModuleOptions): DynamicModule {
+    const { store, ...rest } = options;
+    return sessionModule(store, [{ provide: SESSION_OPTIONS, useValue: rest }]);
+  }
+
+  static forRootAsync(options: SessionModuleAsyncOptions): DynamicModule {
+    return sessionModule(options.store, optionsProviders(options), options.imports);
+  }
+
+  configure(_consumer: MiddlewareConsumer): void {
+    const { httpAdapter } = this.host;
+    if (!httpAdapter || !this.sessions) return; // a worker or a script: no requests
+    installRequestSession(httpAdapter, this.sessions);
+    if (this.options?.load === 'eager') httpAdapter.use(eagerLoad(this.sessions));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.store?.close();
+  }
+}
+
+function sessionModule(
+  store: SessionStoreOption | undefined,
+  providers: Provider[],
+  imports: ModuleMetadata['imports'] = [],
+): DynamicModule {
+  return {
+    module: SessionModule,
+    global: true,
+    imports: [...imports, ...storeImports(store)],
+    providers: [
+      ...providers,
+      ...storeProviders(store),
+      {
+        provide: RESOLVED_SESSION_OPTIONS,
+        useFactory: (options: SessionOptions) => resolveOptions(options, store !== undefined),
+        inject: [SESSION_OPTIONS],
+      },
+      { provide: SessionClock, useClass: SystemClock },
+      SessionCookieCodec,
+      SessionEvents,
+      RequestSessions,
+      {
+        provide: SESSION_SERIALIZER,
+        useFactory: (options: ResolvedSessionOptions) => options.serializer,
+        inject: [RESOLVED_SESSION_OPTIONS],
+      },
+      // Aliases that follow the classes, so that whoever overrides a class overrides what the framework uses.
+      { provide: SESSION_STORE, useExisting: SessionStore },
+      { provide: SESSION_CLOCK, useExisting: SessionClock },
+      { provide: SESSION_COOKIE_CODEC, useExisting: SessionCookieCodec },
+      { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
+    ],
+    exports: [
+      ...(isModule(store) ? [] : [SessionStore]),
+      SessionClock,
+      SessionCookieCodec,
+      SessionEvents,
+      RequestSessions,
+      SESSION_OPTIONS,
+      RESOLVED_SESSION_OPTIONS,
+      SESSION_SERIALIZER,
+      SESSION_STORE,
+      SESSION_CLOCK,
+      SESSION_COOKIE_CODEC,
+    ],
+  };
+}
+
+function storeImports(store: SessionStoreOption | undefined): NonNullable<ModuleMetadata['imports']> {
+  if (store === undefined) return [];
+  if (isModule(store)) return [store];
+  if (typeof store === 'function') return store.sessionImports?.() ?? [];
+  const own = 'useClass' in store ? (store.useClass.sessionImports?.() ?? []) : [];
+  return [...(store.imports ?? []), ...own];
+}
+
+function storeProviders(store: SessionStoreOption | undefined): Provider[] {
+  if (isModule(store)) return [];
+  // Without a store the options complain, together with all else that is wrong with them.
+  if (store === undefined)
+    return [{ provide: SessionStore, useFactory: () => undefined, inject: [RESOLVED_SESSION_OPTIONS] }];
+  if (typeof store === 'function') return [{ provide: SessionStore, useClass: store }];
+  const { imports: _, ...provider } = store;
+  return [{ provide: SessionStore, ...provider } as Provider];
+}
+
+function isModule(store: SessionStoreOption | undefined): store is DynamicModule {
+  return typeof store === 'object' && 'module' in store;
+}
+
+function optionsProviders(options: SessionModuleAsyncOptions): Provider[] {
+  const { useFactory, useClass, useExisting, inject = [] } = options;
+  if (useFactory) return [{ provide: SESSION_OPTIONS, useFactory, inject } as Provider];
+  const factory = (useClass ?? useExisting) as Type<SessionOptionsFactory> | undefined;
+  if (factory === undefined) {
+    throw new SessionOptionsError(['forRootAsync needs useFactory, useClass or useExisting.']);
+  }
+  const provider: Provider = {
+    provide: SESSION_OPTIONS,
+    useFactory: (made: SessionOptionsFactory) => made.createSessionOptions(),
+    inject: [factory],
+  };
+  return useClass ? [useClass, provider] : [provider];
+}
+
+function refuseSecondRegistration(modules: ModulesContainer): void {
+  const registrations = [...modules.values()].filter(({ metatype }) => metatype === SessionModule);
+  const isBare = registrations.some(({ providers }) => !providers.has(RESOLVED_SESSION_OPTIONS));
+  if (isBare) {
+    throw new SessionOptionsError([
+      'SessionModule is imported without forRoot(): it is global, import SessionModule.forRoot() once, in the root module.',
+    ]);
+  }
+  if (registrations.length > 1) {
+    throw new SessionOptionsError([
+      'SessionModule is registered twice: it is global, import SessionModule.forRoot() once, in the root module.',
+    ]);
+  }
+}

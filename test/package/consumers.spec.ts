@@ -1,0 +1,32 @@
+import { cp, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Elsewhere, npm, packElsewhere, root } from './packed.js';
+
+/** Two applications as users have them, in folders of their own, with the tarball installed from the registry's packages. */
+describe.each([
+  ['nest12-esm', 'Nest 12, ES modules, TypeScript 6, TypeORM 1, node:test'],
+  ['nest11-cjs', 'Nest 11, CommonJS, TypeScript 5, TypeORM 0.3, the template’s ts-jest without flags'],
+])('a user’s application: %s (%s)', (name) => {
+  let elsewhere: Elsewhere;
+  let application: string;
+
+  beforeAll(async () => {
+    elsewhere = await packElsewhere();
+    application = join(elsewhere.path, name);
+    await cp(join(root, 'test/package/consumers', name), application, { recursive: true });
+    await addDependency(application, elsewhere.tarball);
+    await npm(['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'], application);
+  });
+  afterAll(() => elsewhere.remove());
+
+  it('compiles', () => npm(['run', 'typecheck'], application));
+
+  it('passes its e2e test, with SessionStore overridden and with its own store', () => npm(['test'], application));
+});
+
+async function addDependency(application: string, tarball: string): Promise<void> {
+  const file = join(application, 'package.json');
+  const manifest = JSON.parse(await readFile(file, 'utf8'));
+  manifest.dependencies['nest-session'] = `file:${tarball}`;
+  await writeFile(file, JSON.stringify(manifest, null, 2));
+}

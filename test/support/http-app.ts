@@ -1,0 +1,69 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { type INestApplication, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test, type TestingModuleBuilder } from '@nestjs/testing';
+import {
+  MemorySessionStore,
+  SessionClock,
+  SessionModule,
+  type SessionModuleOptions,
+  type SessionStoreOption,
+} from 'nest-session';
+import { FakeClock } from 'nest-session/testing';
+
+export type PlatformName = 'express' | 'fastify';
+export const platforms: readonly PlatformName[] = ['express', 'fastify'];
+
+export const SECRET = 'a secret for tests, of more than 32 characters';
+
+export interface TestAppOptions {
+  platform: PlatformName;
+  controllers?: Type[];
+  providers?: Provider[];
+  imports?: ModuleMetadata['imports'];
+  store?: SessionStoreOption;
+  session?: Partial<SessionModuleOptions>;
+  clock?: FakeClock;
+  /** Before `init`: global filters, middleware, plugins. */
+  setUp?: (app: INestApplication) => unknown;
+  override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
+}
+
+export interface TestApp {
+  app: INestApplication;
+  url: string;
+  clock: FakeClock;
+  get<T>(token: Parameters<INestApplication['get']>[0]): T;
+  close(): Promise<void>;
+}
+
+/** A Nest application with sessions, listening on a port of its own. */
+export async function startApp(options: TestAppOptions): Promise<TestApp> {
+  const clock = options.clock ?? new FakeClock();
+  let builder = Test.createTestingModule({
+    imports: [
+      ...(options.imports ?? []),
+      SessionModule.forRoot({ store: options.store ?? MemorySessionStore, secret: SECRET, ...options.session }),
+    ],
+    controllers: options.controllers,
+    providers: options.providers,
+  })
+    .overrideProvider(SessionClock)
+    .useValue(clock);
+  if (options.override) builder = options.override(builder);
+  const module = await builder.compile();
+  const adapter = options.platform === 'express' ? new ExpressAdapter() : new FastifyAdapter();
+  const app = module.createNestApplication(adapter as ExpressAdapter, { logger: false });
+  await options.setUp?.(app);
+  await app.listen(0, '127.0.0.1');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  return {
+    app,
+    url: `http://127.0.0.1:${port}`,
+    clock,
+    get: (token) => app.get(token),
+    close: () => app.close(),
+  };
+}
