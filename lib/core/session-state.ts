@@ -153,7 +153,7 @@ export class SessionState {
   plan(): CommitPlan | undefined {
     const now = this.clock.now();
     if (!this.stored) return this.#planCreate(now);
-    if (this.#deadlineAt(now) <= now) return { kind: 'end' };
+    if (this.#hasNewPolicy && this.#deadlineAt(now) <= now) return { kind: 'end' };
     const values = this.values.changes();
     if (values) this.values.checkSize(this.options.maxSize, values.set);
     if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(now);

@@ -2,6 +2,12 @@ import type { HttpServer } from '@nestjs/common';
 import { SessionUsageError } from '../errors.js';
 import { type RawRequest, rememberReply, type ReplyLike, type RequestSessions } from './request-sessions.js';
 
+interface ExpressLike {
+  /** The prototype of its requests. */
+  readonly request: object;
+  readonly router?: { readonly stack?: readonly { readonly handle?: unknown }[] };
+}
+
 interface FastifyLike {
   decorateRequest(name: string, accessors: { getter(): unknown; setter(value: unknown): void }): unknown;
   hasRequestDecorator(name: string): boolean;
@@ -18,19 +24,25 @@ interface FastifyLike {
 export function installRequestSession(adapter: HttpServer, sessions: RequestSessions): void {
   const platform = adapter.getType();
   const instance: unknown = adapter.getInstance();
-  if (platform === 'express') installOnExpress((instance as { request: object }).request, sessions);
+  if (platform === 'express') installOnExpress(instance as ExpressLike, sessions);
   else if (platform === 'fastify') installOnFastify(instance as FastifyLike, sessions);
   else throw new SessionUsageError(`nest-session knows Express and Fastify, not ${platform}.`);
 }
 
-function installOnExpress(prototype: object, sessions: RequestSessions): void {
-  Object.defineProperty(prototype, 'session', {
+function installOnExpress(app: ExpressLike, sessions: RequestSessions): void {
+  // express-session steps back when it finds a session, and would be there without ever working.
+  if (app.router?.stack?.some(({ handle }) => isExpressSession(handle))) refuse();
+  Object.defineProperty(app.request, 'session', {
     configurable: true,
     get(this: RawRequest) {
       return sessions.of(this).session;
     },
     set: refuse,
   });
+}
+
+function isExpressSession(handle: unknown): boolean {
+  return typeof handle === 'function' && handle.name === 'session' && String(handle).includes('sessionStore');
 }
 
 function installOnFastify(instance: FastifyLike, sessions: RequestSessions): void {

@@ -72,9 +72,11 @@ export abstract class SessionStore {
    * Applies what one request did to the stored session, in one atomic step: {@link applyChange} on what is stored at
    * that moment. Update, never insert.
    *
+   * @param loaded the record as the request has it: a hint that can spare a read, and nothing more. It may be older
+   * than what is stored, or not come from this store at all; a store is free to ignore it, and so everywhere below
    * @returns false when there is no living session (logged out, expired, renamed); nothing is written then
    */
-  abstract save(key: string, change: SessionChange): Promise<boolean>;
+  abstract save(key: string, change: SessionChange, loaded?: SessionRecord): Promise<boolean>;
 
   /**
    * Ends a session at once.
@@ -90,8 +92,8 @@ export abstract class SessionStore {
    * @returns false when there is no living session; true also when `touch.basedOn` is not the stored policy and
    * nothing was written
    */
-  touch(key: string, touch: SessionTouch): Promise<boolean> {
-    return this.save(key, { ...touch, set: {}, removed: [] });
+  touch(key: string, touch: SessionTouch, loaded?: SessionRecord): Promise<boolean> {
+    return this.save(key, { ...touch, set: {}, removed: [] }, loaded);
   }
 
   /**
@@ -104,6 +106,7 @@ export abstract class SessionStore {
     newKey: string,
     change: SessionChange,
     tombstoneUntil?: EpochMs,
+    _loaded?: SessionRecord,
   ): Promise<RenameOutcome> {
     const record = await this.load(key);
     if (!record || record.gone) return 'gone';

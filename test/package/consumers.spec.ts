@@ -15,13 +15,17 @@ describe.each([
     application = join(elsewhere.path, name);
     await cp(join(root, 'test/package/consumers', name), application, { recursive: true });
     await addDependency(application, elsewhere.tarball);
-    await npm(['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'], application);
+    await npm(
+      ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'],
+      application,
+    );
   });
   afterAll(() => elsewhere.remove());
 
   it('compiles', () => npm(['run', 'typecheck'], application));
 
-  it('passes its e2e test, with SessionStore overridden and with its own store', () => npm(['test'], application));
+  it('passes its e2e test, with SessionStore overridden and with its own store', () =>
+    npm(['test'], application));
 });
 
 async function addDependency(application: string, tarball: string): Promise<void> {

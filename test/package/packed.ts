@@ -28,11 +28,13 @@ export async function packElsewhere(): Promise<Elsewhere> {
 }
 
 /** npm 10 and 11 print a list, later ones an object by package name. */
-function firstOf(packed: { filename: string }[] | Record<string, { filename: string }>): { filename: string } {
+function firstOf(packed: { filename: string }[] | Record<string, { filename: string }>): {
+  filename: string;
+} {
   return Object.values(packed)[0];
 }
 
-/** The packages's files in `folder`/node_modules/nest-session, unlinked to anything. */
+/** The files of the package in `folder`/node_modules/nest-session, unlinked to anything. */
 export async function unpack(tarball: string, folder: string): Promise<string> {
   const target = join(folder, 'node_modules/nest-session');
   await mkdir(target, { recursive: true });
@@ -68,6 +70,7 @@ function run(command: string, args: string[], cwd: string): Promise<string> {
 
 /** Ours, without what npm and Jest tell their own children (which folder is the project, which flags to use). */
 function environment(): NodeJS.ProcessEnv {
-  const own = /^(npm_(package|lifecycle|command|config_local_prefix)|JEST_|NODE_OPTIONS$|NODE_ENV$|NODE_TEST)/;
+  const own =
+    /^(npm_(package|lifecycle|command|config_local_prefix)|JEST_|NODE_OPTIONS$|NODE_ENV$|NODE_TEST)/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name)));
 }

@@ -66,7 +66,9 @@ describe('the entries', () => {
     it('load without the optional peers, but for the one that needs them', async () => {
       await expect(namesOf('nest-session', way)).resolves.toContain('MemorySessionStore');
       await expect(namesOf('nest-session/testing', way)).resolves.not.toHaveLength(0);
-      await expect(namesOf('nest-session/typeorm', way)).rejects.toThrow(/Cannot find (package|module) '(@nestjs\/)?typeorm'/);
+      await expect(namesOf('nest-session/typeorm', way)).rejects.toThrow(
+        /Cannot find (package|module) '(@nestjs\/)?typeorm'/,
+      );
     });
   });
 
@@ -99,9 +101,15 @@ describe('the entries', () => {
   async function namesOf(entry: string, way: 'import' | 'require', folder = application): Promise<string[]> {
     const load =
       way === 'import'
-        ? ['--input-type=module', '--eval', `import * as found from '${entry}'; const names = Object.keys(found);`]
+        ? [
+            '--input-type=module',
+            '--eval',
+            `import * as found from '${entry}'; const names = Object.keys(found);`,
+          ]
         : ['--input-type=commonjs', '--eval', `const names = Object.keys(require('${entry}'));`];
-    load.push(`${load.pop()} console.log(JSON.stringify(names.filter((name) => name !== '__esModule').sort()));`);
+    load.push(
+      `${load.pop()} console.log(JSON.stringify(names.filter((name) => name !== '__esModule').sort()));`,
+    );
     return JSON.parse(await node(['--disable-warning=ExperimentalWarning', ...load], folder));
   }
 });
@@ -119,6 +127,10 @@ async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1).replaceAll('\\', '/'))
+    .map((entry) =>
+      join(entry.parentPath, entry.name)
+        .slice(folder.length + 1)
+        .replaceAll('\\', '/'),
+    )
     .sort();
 }

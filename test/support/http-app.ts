@@ -45,7 +45,11 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
   let builder = Test.createTestingModule({
     imports: [
       ...(options.imports ?? []),
-      SessionModule.forRoot({ store: options.store ?? MemorySessionStore, secret: SECRET, ...options.session }),
+      SessionModule.forRoot({
+        store: options.store ?? MemorySessionStore,
+        secret: SECRET,
+        ...options.session,
+      }),
     ],
     controllers: options.controllers,
     providers: options.providers,

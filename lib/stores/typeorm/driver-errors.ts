@@ -1,0 +1,57 @@
+/**
+ * What went wrong, by the driver's code: messages differ by version and language, and an error of better-sqlite3 in a
+ * second Jest file is not even `instanceof Error`.
+ */
+const DUPLICATE: readonly unknown[] = [
+  '23505', // PostgreSQL: unique_violation
+  'ER_DUP_ENTRY',
+  'SQLITE_CONSTRAINT_UNIQUE',
+  'SQLITE_CONSTRAINT_PRIMARYKEY',
+];
+
+/** Two statements met, and this one was undone as a whole: it may be tried again. */
+const LOST_TO_ANOTHER: readonly unknown[] = [
+  '40P01', // PostgreSQL: deadlock_detected
+  '40001', // PostgreSQL: serialization_failure
+  'ER_LOCK_DEADLOCK',
+  'ER_CHECKREAD', // MariaDB 11 with innodb_snapshot_isolation: the row has changed since it was read
+  'SQLITE_BUSY',
+  'SQLITE_BUSY_SNAPSHOT',
+];
+
+const MAX_TRIES = 10;
+
+/** The statement would have given two rows one key. */
+export function isDuplicate(error: unknown): boolean {
+  return DUPLICATE.includes(codeOf(error));
+}
+
+/**
+ * Runs one statement, or one transaction, again when the database undid it in favour of another.
+ *
+ * @throws the driver's error, without the query and its parameters: those are keys and values
+ */
+export async function repeatWhenUndone<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === MAX_TRIES || !LOST_TO_ANOTHER.includes(codeOf(error))) throw withoutParameters(error);
+    }
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  const { driverError, code } = Object(error) as { driverError?: { code?: unknown }; code?: unknown };
+  return driverError?.code ?? code;
+}
+
+/** Where drivers put what they were sent: TypeORM, mysql2 (with the parameters filled in), PostgreSQL. */
+const TELLTALE = ['query', 'parameters', 'sql', 'sqlMessage', 'detail', 'where', 'internalQuery'];
+
+function withoutParameters(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null) return error;
+  for (const property of TELLTALE) Reflect.deleteProperty(error, property);
+  if ('driverError' in error) withoutParameters(error.driverError);
+  return error;
+}

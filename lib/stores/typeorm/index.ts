@@ -1,0 +1,13 @@
+export {
+  type CreateSessionTable,
+  CreateSessionTable1764000000000,
+  createSessionTable,
+} from './create-session-table.js';
+export type { ColumnsOf, OwnColumns, SessionSnapshot } from './own-columns.js';
+export { MySqlSessionEntity, SessionEntity } from './session.entity.js';
+export {
+  type TypeOrmSessionOptions,
+  TypeOrmSessionStore,
+  type TypeOrmSessionStoreClass,
+  type TypeOrmSessionStoreOptions,
+} from './typeorm-session.store.js';

@@ -1,0 +1,38 @@
+import type { EpochMs } from '../../core/clock.js';
+import { RECORD_FORMAT, type SessionRecord, tombstoneOf } from '../../core/record.js';
+import type { SessionEntity } from './session.entity.js';
+import { readValues, writeValues } from './values-text.js';
+
+/** The columns that a record fills; `key`, `previousKey` and `version` belong to the statement that writes. */
+export type RecordColumns = Omit<SessionEntity, 'key' | 'previousKey' | 'previousUntil' | 'version'>;
+
+export function columnsOf(record: SessionRecord): RecordColumns {
+  const { values, userId, gone, corrupt: _, ...same } = record;
+  return { ...same, data: writeValues(values), userId: userId ?? null, gone: gone ?? null };
+}
+
+/** A row of a newer format has no values here: what this release can't read, it does not guess. */
+export function recordOf(row: SessionEntity): SessionRecord {
+  const values = row.format > RECORD_FORMAT ? {} : readValues(row.data);
+  const { format, handle, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, policy } = row;
+  return {
+    format,
+    handle,
+    createdAt,
+    lastSeenAt,
+    expiresAt,
+    absoluteExpiresAt,
+    policy,
+    values: values ?? {},
+    ...(row.userId !== null && { userId: row.userId }),
+    ...(row.gone !== null && { gone: row.gone }),
+    ...(values === undefined && { corrupt: true as const }),
+  };
+}
+
+/** The mark that a rename left under the row's previous key, if it is still to be seen. */
+export function renamedMarkOf(row: SessionEntity, now: EpochMs): SessionRecord | undefined {
+  const { previousUntil } = row;
+  if (previousUntil === null || previousUntil <= now) return undefined;
+  return tombstoneOf(recordOf(row), 'renamed', previousUntil);
+}

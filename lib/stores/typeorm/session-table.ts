@@ -1,0 +1,188 @@
+import type { Type } from '@nestjs/common';
+import {
+  type DataSource,
+  type EntityManager,
+  type EntityMetadata,
+  type FindOptionsWhere,
+  In,
+  type ObjectLiteral,
+  type SelectQueryBuilder,
+} from 'typeorm';
+import { isDuplicate, repeatWhenUndone } from './driver-errors.js';
+import { metadataOf } from './entity-metadata.js';
+import type { SessionEntity } from './session.entity.js';
+import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
+
+export type RowsWhere = FindOptionsWhere<SessionEntity>;
+/** Columns to write, those of a subclass too; a function gives SQL. */
+export type RowValues = {
+  [Column in keyof SessionEntity]?: SessionEntity[Column] | (() => string);
+} & ObjectLiteral;
+
+const COLUMNS = [
+  'handle',
+  'key',
+  'previousKey',
+  'previousUntil',
+  'data',
+  'version',
+  'format',
+  'userId',
+  'policy',
+  'createdAt',
+  'lastSeenAt',
+  'expiresAt',
+  'absoluteExpiresAt',
+  'gone',
+] as const satisfies (keyof SessionEntity)[];
+
+/**
+ * The session table, statement by statement. Each takes a connection of its own for as long as it runs, outside of any
+ * transaction of the application, and calls no entity subscribers: an audit log must not copy values.
+ */
+export class SessionTable {
+  /** Columns that a subclass of the entity adds and that may be null. */
+  readonly nullableOwnColumns: readonly string[];
+  /** SQLite can't lock rows, and need not: it has one writer at a time. */
+  readonly canLockRows: boolean;
+  readonly #dataSource: DataSource;
+  readonly #entity: Type<SessionEntity>;
+  readonly #metadata: EntityMetadata;
+
+  /** @throws SessionOptionsError when the data source does not know the entity, or not as its database needs it */
+  constructor(dataSource: DataSource, entity: Type<SessionEntity>) {
+    this.#dataSource = dataSource;
+    this.#entity = entity;
+    this.#metadata = metadataOf(dataSource, entity);
+    this.canLockRows = !isSqlite(dataSource);
+    const ours: readonly string[] = COLUMNS;
+    this.nullableOwnColumns = this.#metadata.columns
+      .filter(({ propertyName, isNullable }) => isNullable && !ours.includes(propertyName))
+      .map(({ propertyName }) => propertyName);
+  }
+
+  /** The column's name as SQL. */
+  column(name: keyof SessionEntity): string {
+    const { databaseName } = this.#metadata.findColumnWithPropertyName(name)!;
+    return this.#dataSource.driver.escape(databaseName);
+  }
+
+  find(where: RowsWhere | RowsWhere[]): Promise<SessionEntity[]> {
+    return repeatWhenUndone(() => this.#select().where(where).getMany());
+  }
+
+  count(where: RowsWhere): Promise<number> {
+    return repeatWhenUndone(() => this.#select().where(where).getCount());
+  }
+
+  /** @returns false when the handle or a key is taken */
+  async insert(values: RowValues): Promise<boolean> {
+    const insert = () =>
+      this.#dataSource
+        .createQueryBuilder()
+        .insert()
+        .into(this.#entity)
+        .values(values)
+        .updateEntity(false)
+        .callListeners(false)
+        .execute();
+    try {
+      await this.#write(insert);
+      return true;
+    } catch (error) {
+      if (isDuplicate(error)) return false;
+      throw error;
+    }
+  }
+
+  /** @returns how many rows were written */
+  update(where: RowsWhere, values: RowValues, parameters?: ObjectLiteral): Promise<number> {
+    return this.#write(() => this.#update(this.#dataSource.manager, where, values, parameters));
+  }
+
+  /** @returns how many rows were deleted */
+  delete(where: RowsWhere): Promise<number> {
+    return this.#write(() => this.#delete(this.#dataSource.manager, where));
+  }
+
+  /**
+   * Reads one row and writes what `compute` makes of it, in a short transaction that holds the row's lock.
+   *
+   * @param compute gets undefined when there is no such row; gives undefined when nothing is to be written
+   */
+  updateLocked(
+    handle: string,
+    compute: (row: SessionEntity | undefined) => RowValues | undefined,
+  ): Promise<void> {
+    return this.#write(() =>
+      this.#dataSource.transaction('READ COMMITTED', async (manager) => {
+        // By primary key, as all updates go: two that lock the same indexes in two orders are a deadlock.
+        const row = await this.#select(manager).where({ handle }).setLock('pessimistic_write').getOne();
+        const values = compute(row ?? undefined);
+        if (values) await this.#update(manager, { handle }, values);
+      }),
+    );
+  }
+
+  /**
+   * Deletes up to `limit` rows. Several cleaners side by side share the work where the database can skip locked rows.
+   *
+   * @returns how many rows were deleted, and how many of them were sessions and no tombstones
+   */
+  deleteSome(where: RowsWhere, limit: number): Promise<{ rows: number; sessions: number }> {
+    const deleteSome = async (manager: EntityManager) => {
+      const select = this.#select(manager).where(where).orderBy('session.expiresAt').limit(limit);
+      select.select(['session.handle', 'session.gone', 'session.expiresAt']);
+      if (this.canLockRows) select.setLock('pessimistic_write');
+      if (canSkipLocked(this.#dataSource)) select.setOnLocked('skip_locked');
+      const found = await select.getMany();
+      const handles = found.map(({ handle }) => handle);
+      if (found.length > 0) await this.#delete(manager, { ...where, handle: In(handles) });
+      return { rows: found.length, sessions: found.filter(({ gone }) => gone === null).length };
+    };
+    if (!this.canLockRows) return this.#write(() => deleteSome(this.#dataSource.manager));
+    return this.#write(() => this.#dataSource.transaction('READ COMMITTED', deleteSome));
+  }
+
+  async #write<T>(work: () => Promise<T>): Promise<T> {
+    await applicationTransactionOver(this.#dataSource);
+    return repeatWhenUndone(work);
+  }
+
+  #select(manager: EntityManager = this.#dataSource.manager): SelectQueryBuilder<SessionEntity> {
+    return manager
+      .createQueryBuilder(this.#entity, 'session')
+      .select(COLUMNS.map((column) => `session.${column}`))
+      .callListeners(false);
+  }
+
+  async #update(
+    manager: EntityManager,
+    where: RowsWhere,
+    values: RowValues,
+    parameters: ObjectLiteral = {},
+  ): Promise<number> {
+    const update = manager.createQueryBuilder().update(this.#entity).set(values).where(where);
+    const { affected } = await update
+      .setParameters(parameters)
+      .updateEntity(false)
+      .callListeners(false)
+      .execute();
+    return affected ?? 0;
+  }
+
+  async #delete(manager: EntityManager, where: RowsWhere): Promise<number> {
+    const deletion = manager.createQueryBuilder().delete().from(this.#entity).where(where);
+    const { affected } = await deletion.callListeners(false).execute();
+    return affected ?? 0;
+  }
+}
+
+/** PostgreSQL from 9.5, MySQL from 8, MariaDB from 10.6 on. */
+function canSkipLocked(dataSource: DataSource): boolean {
+  const { driver } = dataSource;
+  if (isSqlite(dataSource)) return false;
+  if (driver.options.type === 'postgres') return true;
+  const [major = 0, minor = 0] = (driver.version ?? '').split('.').map(Number);
+  return major === 10 ? minor >= 6 : major >= 8;
+}

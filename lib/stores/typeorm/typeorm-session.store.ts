@@ -1,0 +1,374 @@
+import { randomBytes } from 'node:crypto';
+import {
+  Inject,
+  Injectable,
+  type ModuleMetadata,
+  type OnModuleInit,
+  Optional,
+  type Type,
+} from '@nestjs/common';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { type DataSource, IsNull, LessThanOrEqual, MoreThan, Not } from 'typeorm';
+import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
+import {
+  applyChange,
+  atomicChange,
+  RECORD_FORMAT,
+  type SessionChange,
+  type SessionRecord,
+  type SessionTouch,
+  tombstoneOf,
+} from '../../core/record.js';
+import { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from '../../core/serializer.js';
+import { SessionFormatException } from '../../errors.js';
+import {
+  type AtomicResult,
+  type DeleteExpiredOptions,
+  type RenameOutcome,
+  SessionStore,
+  type StoredSession,
+} from '../session-store.js';
+import { isDuplicate } from './driver-errors.js';
+import { type ColumnsOf, snapshotOf } from './own-columns.js';
+import { SessionEntity } from './session.entity.js';
+import { columnsOf, recordOf, renamedMarkOf } from './session-row.js';
+import { type RowsWhere, SessionTable, type RowValues } from './session-table.js';
+
+export interface TypeOrmSessionOptions<Entity extends SessionEntity = SessionEntity> {
+  /** [SessionEntity] The table: a subclass for another name, another schema, more columns, or MySQL. */
+  entity?: Type<Entity>;
+  /** Fills the columns that `entity` adds. */
+  columns?: ColumnsOf<Entity>;
+}
+
+/** Options of a store that Nest makes. */
+export interface TypeOrmSessionStoreOptions<
+  Entity extends SessionEntity = SessionEntity,
+> extends TypeOrmSessionOptions<Entity> {
+  /** [the default one] Name of the data source, as given to `TypeOrmModule.forRoot({ name })`. */
+  dataSource?: string;
+}
+
+/** What {@link TypeOrmSessionStore.with} makes: a store class that the session module binds. */
+export interface TypeOrmSessionStoreClass extends Type<TypeOrmSessionStore> {
+  sessionImports(): NonNullable<ModuleMetadata['imports']>;
+}
+
+/** Nobody provides it: options come from `with()`, or from whoever constructs the store by hand. */
+const OPTIONS = Symbol('nest-session.TypeOrmSessionOptions');
+
+/** So many times an update may lose against a parallel one before it takes the row's lock. */
+const ROUNDS_WITHOUT_LOCK = 5;
+
+/** What a write has to know of the row that it changes. */
+type RowState = Pick<SessionEntity, 'version' | 'previousKey' | 'previousUntil'>;
+
+/** A living session, and the state of its row when it was read. */
+interface Stored extends RowState {
+  readonly record: SessionRecord;
+}
+
+/**
+ * Keeps sessions in a table of the application's database: PostgreSQL, MySQL, MariaDB, SQLite.
+ *
+ * An update is a compare-and-swap on the row's version: two requests that change different values both win, and
+ * nothing is locked while a handler runs. Statements run outside of the application's transactions; on SQLite, where a
+ * data source has one connection, a write waits until the application's transaction is over.
+ *
+ * @example
+ * SessionModule.forRoot({ store: TypeOrmSessionStore, … })
+ * SessionModule.forRoot({ store: TypeOrmSessionStore.with({ entity: MySqlSessionEntity, dataSource: 'web' }), … })
+ * new TypeOrmSessionStore(dataSource) // in a script: the data source stays yours to destroy
+ */
+@Injectable()
+export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
+  readonly #dataSource: DataSource;
+  readonly #entity: Type<SessionEntity>;
+  readonly #columns: ColumnsOf<SessionEntity> | undefined;
+  readonly #clock: SessionClock;
+  readonly #serializer: SessionSerializer;
+  /** The rows behind records that were handed out, so that a save need not read again. */
+  readonly #rows = new WeakMap<SessionRecord, RowState>();
+  #openTable: SessionTable | undefined;
+
+  constructor(
+    @Inject(getDataSourceToken()) dataSource: DataSource,
+    @Optional() @Inject(OPTIONS) options: TypeOrmSessionOptions = {},
+    @Optional() @Inject(SessionClock) clock?: SessionClock,
+    @Optional() @Inject(SESSION_SERIALIZER) serializer?: SessionSerializer,
+  ) {
+    super();
+    this.#dataSource = dataSource;
+    this.#entity = options.entity ?? SessionEntity;
+    this.#columns = options.columns;
+    this.#clock = clock ?? systemClock;
+    this.#serializer = serializer ?? jsonSerializer;
+  }
+
+  /** A store class with options: `store: TypeOrmSessionStore.with({ entity: VisitorSession })`. */
+  static with<Entity extends SessionEntity = SessionEntity>(
+    options: TypeOrmSessionStoreOptions<Entity>,
+  ): TypeOrmSessionStoreClass {
+    const { dataSource: name, entity = SessionEntity } = options;
+
+    @Injectable()
+    class ConfiguredTypeOrmSessionStore extends TypeOrmSessionStore {
+      static override sessionImports() {
+        return [TypeOrmModule.forFeature([entity], name)];
+      }
+
+      constructor(
+        @Inject(getDataSourceToken(name)) dataSource: DataSource,
+        @Optional() @Inject(SessionClock) clock?: SessionClock,
+        @Optional() @Inject(SESSION_SERIALIZER) serializer?: SessionSerializer,
+      ) {
+        super(dataSource, options as TypeOrmSessionOptions, clock, serializer);
+      }
+    }
+    return ConfiguredTypeOrmSessionStore;
+  }
+
+  /** Modules that the session module imports with this store: `autoLoadEntities` finds the entity by them. */
+  static sessionImports(): NonNullable<ModuleMetadata['imports']> {
+    return [TypeOrmModule.forFeature([SessionEntity])];
+  }
+
+  /** Mistakes are told when the application starts, not at its first visitor. */
+  onModuleInit(): void {
+    void this.#table;
+  }
+
+  async load(key: string): Promise<SessionRecord | undefined> {
+    const rows = await this.#table.find([{ key }, { previousKey: key }]);
+    const now = this.#clock.now();
+    const row = rows.find((found) => found.key === key);
+    if (row) return row.expiresAt > now ? this.#remember(recordOf(row), row) : undefined;
+    return rows[0] && renamedMarkOf(rows[0], now);
+  }
+
+  async create(key: string, record: SessionRecord): Promise<boolean> {
+    const row: RowState = { version: 1, previousKey: key, previousUntil: null };
+    const created = await this.#table.insert({ ...this.#columnsOf(record), ...row, key });
+    if (created) this.#remember(record, row);
+    return created;
+  }
+
+  async save(key: string, change: SessionChange, loaded?: SessionRecord): Promise<boolean> {
+    const saved = await this.#update(key, loaded, ({ record }) =>
+      this.#columnsOf(applyChange(record, change)),
+    );
+    return saved !== undefined;
+  }
+
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    if ((await this.#end({ key }, tombstoneUntil)) > 0) return true;
+    await this.#read(key); // there is none, or its format is newer: that throws
+    return false;
+  }
+
+  override async touch(key: string, { lastSeenAt, expiresAt, basedOn }: SessionTouch): Promise<boolean> {
+    const seen = this.#table.column('lastSeenAt');
+    const values: RowValues = {
+      expiresAt,
+      lastSeenAt: () => `CASE WHEN ${seen} > :lastSeenAt THEN ${seen} ELSE :lastSeenAt END`,
+      version: this.#nextVersion,
+    };
+    const where = { ...this.#living(), key, policy: basedOn };
+    if ((await this.#table.update(where, values, { lastSeenAt })) > 0) return true;
+    return (await this.#read(key)) !== undefined; // it has another policy, or it ended
+  }
+
+  override async rename(
+    key: string,
+    newKey: string,
+    change: SessionChange,
+    tombstoneUntil?: EpochMs,
+    loaded?: SessionRecord,
+  ): Promise<RenameOutcome> {
+    const mark: RowValues =
+      tombstoneUntil === undefined
+        ? { previousKey: newKey, previousUntil: null }
+        : { previousKey: key, previousUntil: tombstoneUntil };
+    try {
+      const renamed = await this.#update(key, loaded, ({ record }) => ({
+        ...this.#columnsOf(applyChange(record, change)),
+        ...mark,
+        key: newKey,
+      }));
+      if (!renamed) return 'gone';
+      await this.#keepOlderMark(key, renamed);
+      return 'renamed';
+    } catch (error) {
+      if (isDuplicate(error)) return 'taken';
+      throw error;
+    }
+  }
+
+  override async atomic(
+    key: string,
+    name: string,
+    update: (text: string | undefined) => string | undefined,
+  ): Promise<AtomicResult | undefined> {
+    let written: string | undefined;
+    const updated = await this.#update(key, undefined, ({ record }) => {
+      const { change, text } = atomicChange(record, name, update);
+      written = text;
+      return this.#columnsOf(applyChange(record, change));
+    });
+    return updated && { text: written };
+  }
+
+  override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
+    const { signal, onProgress, batchSize = 1_000 } = options;
+    const where = { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
+    let deleted = 0;
+    while (!signal?.aborted) {
+      const { rows, sessions } = await this.#table.deleteSome(where, batchSize);
+      deleted += sessions;
+      if (rows > 0) onProgress?.(deleted);
+      if (rows < batchSize) break;
+    }
+    return deleted;
+  }
+
+  override async findByUser(userId: string): Promise<StoredSession[]> {
+    const rows = await this.#table.find({ ...this.#livingOfAnyFormat(), userId });
+    return rows.map((row) => ({ key: row.key, record: this.#remember(recordOf(row), row) }));
+  }
+
+  /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
+  override async deleteByUser(
+    userId: string,
+    options: { exceptKey?: string; tombstoneUntil?: EpochMs } = {},
+  ): Promise<number> {
+    const { exceptKey, tombstoneUntil } = options;
+    const where: RowsWhere = { userId, ...(exceptKey !== undefined && { key: Not(exceptKey) }) };
+    const ended = await this.#end(where, tombstoneUntil);
+    const newer = { ...this.#livingOfAnyFormat(), ...where, format: MoreThan(RECORD_FORMAT) };
+    const [left] = await this.#table.find(newer);
+    if (left) throw new SessionFormatException(left.handle, left.format);
+    return ended;
+  }
+
+  override count(): Promise<number> {
+    return this.#table.count(this.#livingOfAnyFormat());
+  }
+
+  /** On first use, for only an initialised data source knows its entities. */
+  get #table(): SessionTable {
+    return (this.#openTable ??= new SessionTable(this.#dataSource, this.#entity));
+  }
+
+  /** Sessions that may be changed: alive, and of a format that this release understands. */
+  #living(): RowsWhere {
+    return { ...this.#livingOfAnyFormat(), format: LessThanOrEqual(RECORD_FORMAT) };
+  }
+
+  #livingOfAnyFormat(): RowsWhere {
+    return { gone: IsNull(), expiresAt: MoreThan(this.#clock.now()) };
+  }
+
+  readonly #nextVersion = () => `${this.#table.column('version')} + 1`;
+
+  #columnsOf(record: SessionRecord): RowValues {
+    const own = this.#columns?.(snapshotOf(record, this.#serializer));
+    return { ...own, ...columnsOf(record) };
+  }
+
+  #remember(record: SessionRecord, { version, previousKey, previousUntil }: RowState): SessionRecord {
+    this.#rows.set(record, { version, previousKey, previousUntil });
+    return record;
+  }
+
+  /** @throws SessionFormatException */
+  async #read(key: string): Promise<Stored | undefined> {
+    const [row] = await this.#table.find({ ...this.#livingOfAnyFormat(), key });
+    return row && storedOf(row);
+  }
+
+  /** What the caller loaded from here; whether that is still the newest, the update will tell. */
+  #known(loaded: SessionRecord | undefined): Stored | undefined {
+    const row = loaded && this.#rows.get(loaded);
+    return row && loaded.format <= RECORD_FORMAT ? { record: loaded, ...row } : undefined;
+  }
+
+  /**
+   * Writes what `compute` makes of the living session under `key`, as often as it takes to be computed from what is
+   * stored at that moment.
+   *
+   * @returns what it was computed from; undefined when there is no living session
+   */
+  async #update(
+    key: string,
+    loaded: SessionRecord | undefined,
+    compute: (stored: Stored) => RowValues,
+  ): Promise<Stored | undefined> {
+    let stored = this.#known(loaded) ?? (await this.#read(key));
+    for (let round = 1; stored; round++) {
+      const { handle } = stored.record;
+      if (round > ROUNDS_WITHOUT_LOCK && this.#table.canLockRows)
+        return this.#updateLocked(key, handle, compute);
+      const where = { ...this.#living(), key, handle, version: stored.version };
+      const values = { ...compute(stored), version: stored.version + 1 };
+      if ((await this.#table.update(where, values)) > 0) return stored;
+      stored = await this.#read(key);
+    }
+    return undefined;
+  }
+
+  async #updateLocked(
+    key: string,
+    handle: string,
+    compute: (stored: Stored) => RowValues,
+  ): Promise<Stored | undefined> {
+    let stored: Stored | undefined;
+    await this.#table.updateLocked(handle, (row) => {
+      const isLiving = row?.key === key && row.gone === null && row.expiresAt > this.#clock.now();
+      stored = isLiving ? storedOf(row) : undefined;
+      return stored && { ...compute(stored), version: stored.version + 1 };
+    });
+    return stored;
+  }
+
+  /** Ends all living sessions that `where` names, and leaves tombstones if they are to be seen at all. */
+  #end(where: RowsWhere, tombstoneUntil: EpochMs | undefined): Promise<number> {
+    const living = { ...this.#living(), ...where };
+    if (tombstoneUntil === undefined || tombstoneUntil <= this.#clock.now())
+      return this.#table.delete(living);
+    const own = Object.fromEntries(this.#table.nullableOwnColumns.map((name) => [name, null]));
+    return this.#table.update(living, {
+      ...own,
+      gone: 'ended',
+      data: '{}',
+      userId: null,
+      expiresAt: tombstoneUntil,
+      version: this.#nextVersion,
+    });
+  }
+
+  /**
+   * A row has room for one mark. A session that was renamed twice within the grace time leaves the older one as a row
+   * of its own: not in the same step, since nothing but the kind of a refusal hangs on it.
+   */
+  async #keepOlderMark(key: string, { record, previousKey, previousUntil }: Stored): Promise<void> {
+    const isOver = previousUntil === null || previousUntil <= this.#clock.now();
+    if (isOver || previousKey === key) return;
+    const mark = columnsOf(tombstoneOf(record, 'renamed', previousUntil));
+    const handle = randomBytes(16).toString('hex'); // a primary key; the session's own is in use
+    await this.#table.insert({
+      ...mark,
+      handle,
+      key: previousKey,
+      previousKey,
+      previousUntil: null,
+      version: 1,
+    });
+  }
+}
+
+/** @throws SessionFormatException: what a newer release wrote, this one does not change */
+function storedOf(row: SessionEntity): Stored {
+  if (row.format > RECORD_FORMAT) throw new SessionFormatException(row.handle, row.format);
+  const { version, previousKey, previousUntil } = row;
+  return { record: recordOf(row), version, previousKey, previousUntil };
+}

@@ -1,0 +1,111 @@
+import { Controller, Get, Req } from '@nestjs/common';
+import { Session } from 'nest-session';
+import { describeLaw } from '../support/laws.js';
+
+type Data = Session<{ views: number }>;
+
+@Controller()
+class Pages {
+  @Get('unused')
+  unused() {
+    return 'a page';
+  }
+
+  @Get('touches-the-property')
+  touchesTheProperty(@Req() request: { session: Data }) {
+    return typeof request.session;
+  }
+
+  @Get('read')
+  read(@Session() session: Data) {
+    return {
+      views: session.get('views') ?? 0,
+      size: session.size,
+      keys: [...session.keys()],
+      has: session.has('views'),
+    };
+  }
+
+  @Get('empty-again')
+  emptyAgain(@Session() session: Data) {
+    session.set('views', 1);
+    session.delete('views');
+    return {};
+  }
+
+  @Get('expiry-only')
+  expiryOnly(@Session() session: Data) {
+    session.setExpiry('5m');
+    session.cycleId();
+    return {};
+  }
+
+  @Get('write')
+  write(@Session() session: Data) {
+    session.set('views', (session.get('views') ?? 0) + 1);
+    return {};
+  }
+}
+
+describeLaw('law 1: costs nothing unused', { controllers: [Pages] }, (law) => {
+  it('asks no store and says nothing for a visitor without a cookie', async () => {
+    law.forget();
+    const answer = await law.visitor().get('/unused');
+    expect(answer.status).toBe(200);
+    expect(law.commands).toEqual([]);
+    expect(answer.setCookies).toEqual([]);
+    expect(answer.headers.get('vary')).toBeNull();
+    expect(answer.headers.get('cache-control')).toBeNull();
+  });
+
+  it('asks no store and says nothing for a visitor with a session', async () => {
+    const visitor = law.visitor();
+    await visitor.get('/write');
+    law.forget();
+    const answer = await visitor.get('/unused');
+    expect(law.commands).toEqual([]);
+    expect(answer.setCookies).toEqual([]);
+    expect(answer.headers.get('vary')).toBeNull();
+    expect(answer.headers.get('cache-control')).toBeNull();
+  });
+
+  it('costs nothing to look whether request.session is there', async () => {
+    const visitor = law.visitor();
+    await visitor.get('/write');
+    law.forget();
+    const answer = await visitor.get('/touches-the-property');
+    expect(answer.text).toContain('object');
+    expect(law.commands).toEqual([]);
+    expect(answer.headers.get('vary')).toBeNull();
+  });
+
+  it('gives an anonymous reader no cookie and no row, however often', async () => {
+    const visitor = law.visitor();
+    law.forget();
+    for (let i = 0; i < 3; i++) {
+      const answer = await visitor.get('/read');
+      expect(answer.json()).toEqual({ views: 0, size: 0, keys: [], has: false });
+      expect(answer.setCookies).toEqual([]);
+    }
+    expect(law.commands).toEqual([]);
+  });
+
+  it.each(['/empty-again', '/expiry-only'])('starts no session where no value is left: %s', async (path) => {
+    law.forget();
+    const answer = await law.visitor().get(path);
+    expect(answer.status).toBe(200);
+    expect(law.commands).toEqual([]);
+    expect(answer.setCookies).toEqual([]);
+  });
+
+  it('costs a reader one command, and a writer two', async () => {
+    const visitor = law.visitor();
+    await visitor.get('/write');
+    law.forget();
+    await visitor.get('/read');
+    expect(law.commands).toEqual(['load']);
+    law.forget();
+    await visitor.get('/write');
+    expect(law.commands).toEqual(['load', 'save']);
+  });
+});

@@ -1,0 +1,148 @@
+import { Module } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { MemorySessionStore, SessionModule, type SessionModuleOptions } from 'nest-session';
+import { platforms, SECRET, startApp } from '../support/http-app.js';
+
+const start = (options: Partial<SessionModuleOptions> & Record<string, unknown>) =>
+  Test.createTestingModule({
+    imports: [
+      SessionModule.forRoot({
+        store: MemorySessionStore,
+        secret: SECRET,
+        ...options,
+      } as SessionModuleOptions),
+    ],
+  }).compile();
+
+describe('law 13: mistakes are told at start-up', () => {
+  it('starts with nothing but a store and a secret', async () => {
+    await (await start({})).close();
+  });
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    ['no secret', { secret: undefined }, /secret is missing: print a good one/],
+    ['an empty array of secrets', { secret: [] }, /secret is missing/],
+    ['a short secret', { secret: 'too short' }, /secret has fewer than 32 characters/],
+    ['a short second secret', { secret: [SECRET, 'short'] }, /secret\[1\] has fewer than 32/],
+    ['no store', { store: undefined }, /store is missing: write store: MemorySessionStore/],
+    ['SameSite=None without Secure', { cookie: { sameSite: 'none' } }, /'none' needs cookie.secure true/],
+    ['Partitioned without Secure', { cookie: { partitioned: true } }, /partitioned needs cookie.secure true/],
+    [
+      '__Host- with a domain',
+      { cookie: { name: '__Host-s', domain: 'example.com' } },
+      /excludes cookie.domain/,
+    ],
+    ['__Host- with a path', { cookie: { name: '__Host-s', path: '/shop' } }, /needs cookie.path '\/'/],
+    [
+      '__Secure- without Secure',
+      { cookie: { name: '__Secure-s', secure: false } },
+      /needs cookie.secure true/,
+    ],
+    [
+      'absolute shorter than idle',
+      { idleTimeout: '2h', absoluteTimeout: '1h' },
+      /shorter than idleTimeout: swap/,
+    ],
+    [
+      'touchEvery not shorter than idle',
+      { idleTimeout: '1h', touchEvery: '1h' },
+      /touchEvery is not shorter/,
+    ],
+    ['control characters in the name', { cookie: { name: 'a\r\nb' } }, /cookie.name has characters/],
+    ['a semicolon in the name', { cookie: { name: 'a; Domain=evil' } }, /cookie.name has characters/],
+    ['a semicolon in the path', { cookie: { path: '/; Domain=evil' } }, /cookie.path must begin/],
+    ['a semicolon in the domain', { cookie: { domain: 'a.b; Path=/' } }, /cookie.domain is no host name/],
+    ['a duration without a unit', { idleTimeout: '30' }, /idleTimeout is no duration/],
+    ['a negative duration', { storeTimeout: -1 }, /storeTimeout is no duration/],
+    ['an option of express-session', { resave: false }, /resave is not an option: leave it out/],
+    ['a misspelt option', { idelTimeout: '1h' }, /idelTimeout is not an option: the options are/],
+    [
+      'maxAge in the cookie',
+      { cookie: { maxAge: 1000 } },
+      /cookie.maxAge is not an option: write idleTimeout/,
+    ],
+  ])('refuses %s', async (_, options, message) => {
+    await expect(start(options)).rejects.toThrow(message);
+  });
+
+  it('tells all mistakes at once', async () => {
+    const mistakes = {
+      store: undefined,
+      secret: 'short',
+      idleTimeout: '2h',
+      absoluteTimeout: '1h',
+      maxSize: -1,
+    };
+    const error: unknown = await start({ ...mistakes, cookie: { sameSite: 'none' } }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect((error as { problems: string[] }).problems).toHaveLength(5);
+    for (const problem of (error as { problems: string[] }).problems)
+      expect(String(error)).toContain(problem);
+  });
+
+  it('lets defaults adapt: only two values that were written can contradict each other', async () => {
+    for (const options of [{ idleTimeout: '60d' }, { absoluteTimeout: '1h' }])
+      await (await start(options)).close();
+  });
+
+  it('refuses a second registration, and an import without forRoot()', async () => {
+    const once = SessionModule.forRoot({ store: MemorySessionStore, secret: SECRET });
+    const twice = SessionModule.forRoot({ store: MemorySessionStore, secret: SECRET });
+    await expect(Test.createTestingModule({ imports: [once, twice] }).compile()).rejects.toThrow(
+      /registered twice/,
+    );
+    await expect(Test.createTestingModule({ imports: [SessionModule] }).compile()).rejects.toThrow(
+      /without forRoot/,
+    );
+    await expect(Test.createTestingModule({ imports: [once, SessionModule] }).compile()).rejects.toThrow(
+      /without forRoot/,
+    );
+  });
+
+  it('takes one registration that two modules import', async () => {
+    const sessions = SessionModule.forRoot({ store: MemorySessionStore, secret: SECRET });
+    @Module({ imports: [sessions] })
+    class Feature {}
+    await (await Test.createTestingModule({ imports: [Feature, sessions] }).compile()).close();
+  });
+
+  it.each(platforms)('refuses a second session library on %s', async (platform) => {
+    if (platform === 'fastify') {
+      const { default: fastifyCookie } = await import('@fastify/cookie');
+      const { default: fastifySession } = await import('@fastify/session');
+      const starting = startApp({
+        platform,
+        setUp: async (app) => {
+          const fastify = app.getHttpAdapter().getInstance() as {
+            register(plugin: unknown, options?: object): unknown;
+          };
+          await fastify.register(fastifyCookie);
+          await fastify.register(fastifySession, { secret: SECRET });
+        },
+      });
+      await expect(starting).rejects.toThrow(/Another session library claims request.session/);
+      return;
+    }
+    const { default: session } = await import('express-session');
+    const starting = startApp({
+      platform,
+      setUp: (nest) => nest.use(session({ secret: SECRET, resave: false, saveUninitialized: false })),
+    });
+    await expect(starting).rejects.toThrow(/Another session library claims request.session/);
+  });
+
+  it('refuses a library that puts its own session on the request, at the first request', async () => {
+    const app = await startApp({
+      platform: 'express',
+      setUp: (nest) =>
+        nest.use((request: object, _: unknown, next: (error?: unknown) => void) => {
+          (request as { session: unknown }).session = {};
+          next();
+        }),
+    });
+    const answer = await fetch(app.url);
+    await app.close();
+    expect(answer.status).toBe(500);
+  });
+});

@@ -1,0 +1,52 @@
+// Compiled by `npm run typecheck` and never run: each wrong use has to stay an error.
+import { Controller, Get } from '@nestjs/common';
+import { MemorySessionStore, Session, SessionModule } from 'nest-session';
+
+interface Cart {
+  readonly skus: string[];
+}
+
+interface Shop {
+  cart: Cart;
+  views: number;
+}
+
+@Controller()
+export class ShopController {
+  @Get()
+  home(@Session() session: Session<Shop>): number {
+    const views: number | undefined = session.get('views');
+    // @ts-expect-error nobody may have set it yet
+    const certain: number = session.get('views');
+    // @ts-expect-error a value of another type
+    session.set('views', 'many');
+    // @ts-expect-error a name that the application does not know
+    session.get('vews');
+    // @ts-expect-error express-session's habit: values are set by `set`, or in `data`
+    session.views = 1;
+    // @ts-expect-error the id is a secret
+    void session.id;
+
+    session.data.cart?.skus.push('tea');
+    return (views ?? 0) + certain;
+  }
+
+  @Get('cart')
+  cart(@Session('cart') cart: Cart | undefined): string[] {
+    return cart?.skus ?? [];
+  }
+}
+
+/** Without a declaration any name will do, and values are unknown. */
+export function undeclared(session: Session<Record<never, never>>): unknown {
+  // @ts-expect-error unknown is no number
+  const views: number = session.get('views');
+  session.set('anything', { at: 1 });
+  return views;
+}
+
+// @ts-expect-error a store is required
+SessionModule.forRoot({ secret: 'x' });
+SessionModule.forRoot({ store: MemorySessionStore, secret: ['new', 'old'], idleTimeout: '14d' });
+// @ts-expect-error not a duration
+SessionModule.forRoot({ store: MemorySessionStore, secret: 'x', idleTimeout: true });
