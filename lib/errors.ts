@@ -137,9 +137,9 @@ export class SessionStoreTimeoutError extends Error {
  * without long tokens are kept.
  */
 function withoutSecrets(cause: unknown): Error | undefined {
-  if (cause === undefined || cause instanceof SessionStoreTimeoutError) return cause as Error | undefined;
+  if (cause === undefined || cause instanceof SessionStoreTimeoutError) return cause;
   const { name, code, message, stack } = Object(cause) as Partial<Error & { code: unknown }>;
-  const safe = new Error(redact(String(message ?? cause)));
+  const safe = new Error(redact(message ?? (typeof cause === 'string' ? cause : '')));
   safe.name = redact(String(name ?? 'Error'));
   const frames = String(stack ?? '')
     .split('\n')

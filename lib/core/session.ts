@@ -12,7 +12,7 @@ import { flashName, isReserved } from './session-values.js';
  *   interface SessionData { cart: Cart; views: number }
  * }
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- users merge their values into it
+
 export interface SessionData {}
 
 /** Names of values: those that `T` declares, any when it declares none. */
@@ -207,7 +207,7 @@ export class SessionView {
 
   get data(): Record<string, unknown> {
     void this.#state; // asked for, and an error before the load
-    return (this.#data ??= new Proxy({ __proto__: null } as never, dataHandler(this)));
+    return (this.#data ??= new Proxy({ __proto__: null }, dataHandler(this)));
   }
 
   async atomic(key: string, change: (value: unknown) => unknown): Promise<unknown> {

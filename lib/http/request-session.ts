@@ -144,7 +144,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     try {
       return this.commit();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

@@ -237,7 +237,7 @@ export class ResponseBarrier {
 
 function callBack(args: unknown[], error: Error | undefined): void {
   const callback = args.at(-1);
-  if (typeof callback === 'function') process.nextTick(callback as (error?: Error) => void, error);
+  if (typeof callback === 'function') process.nextTick(callback, error);
 }
 
 const INTERNAL_ERROR = { statusCode: HttpStatus.INTERNAL_SERVER_ERROR, message: 'Internal server error' };

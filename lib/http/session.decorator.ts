@@ -44,7 +44,8 @@ export function sessionOf(request: object): SessionInterface {
 
 /** Also the session of the other build of the package. */
 function isSession(value: unknown): value is SessionInterface {
-  return value instanceof SessionView || Object(value).constructor?.name === SessionView.name;
+  if (value instanceof SessionView) return true;
+  return (value as { constructor?: { name?: string } } | undefined)?.constructor?.name === SessionView.name;
 }
 
 /**

@@ -24,7 +24,7 @@ class Pages {
     return [
       inspect(session, everything),
       inspect(session),
-      String(session),
+      `${session as never}`,
       JSON.stringify(session),
       inspect({ ...session }),
       inspect(session.data),

@@ -10,7 +10,7 @@ const start = (options: Partial<SessionModuleOptions> & Record<string, unknown>)
         store: MemorySessionStore,
         secret: SECRET,
         ...options,
-      } as SessionModuleOptions),
+      }),
     ],
   }).compile();
 

@@ -46,11 +46,12 @@ describeLaw('law 14: bad data is no crash', { controllers: [Pages] }, (law) => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const seen: unknown[] = [];
     const off = law.app.get<SessionEvents>(SessionEvents).on('corrupt', (event) => seen.push(event));
-    for (const corrupt of [
+    const unreadable: SessionRecord[] = [
       { ...record, values: {}, corrupt: true as const },
       { ...record, values: { views: '{"a' } },
-    ]) {
-      loads(corrupt);
+    ];
+    for (const record of unreadable) {
+      loads(record);
       const answer = await visitor.get('/read');
       expect([answer.status, answer.json()]).toEqual([200, { views: null }]);
     }

@@ -1,5 +1,8 @@
 import type { ModuleMetadata } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
 import { MemorySessionStore, SessionClock, type SessionStoreOption } from 'nest-session';
+import { TypeOrmSessionStore } from 'nest-session/typeorm';
+import { type DatabaseKind, databases } from './databases.js';
 
 /** A store on which every law is tested. */
 export interface LawStore {
@@ -22,4 +25,17 @@ const memory: LawStore = {
   },
 };
 
-export const lawStores: readonly LawStore[] = [memory];
+async function inDatabase(kind: DatabaseKind): Promise<LawStore> {
+  return {
+    name: kind.name,
+    isAvailable: await kind.available(),
+    open: async () => {
+      const { options, drop } = await kind.create();
+      const connection = TypeOrmModule.forRoot({ ...options, autoLoadEntities: true, synchronize: true });
+      const store = TypeOrmSessionStore.with({ entity: kind.entity });
+      return { wiring: { store, imports: [connection] }, cleanUp: drop };
+    },
+  };
+}
+
+export const lawStores: readonly LawStore[] = [memory, ...(await Promise.all(databases.map(inDatabase)))];

@@ -57,7 +57,7 @@ export class CreateSessionTable1764000000000 extends createSessionTable('session
 
 function tableFor({ connection }: QueryRunner, name: string): Table {
   const { driver, namingStrategy, options } = connection; // `dataSource` in TypeORM 1 alone
-  const columnName = (property: string) => namingStrategy.columnName(property, undefined as never, []);
+  const columnName = (property: string) => namingStrategy.columnName(property, undefined, []);
   const columns = COLUMNS.map((column) => {
     const isLarge = column.name === 'data' && isMySql(options.type);
     const type = driver.normalizeType({ type: isLarge ? 'mediumtext' : (column.type as 'text') });

@@ -122,7 +122,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
         @Optional() @Inject(SessionClock) clock?: SessionClock,
         @Optional() @Inject(SESSION_SERIALIZER) serializer?: SessionSerializer,
       ) {
-        super(dataSource, options as TypeOrmSessionOptions, clock, serializer);
+        super(dataSource, options, clock, serializer);
       }
     }
     return ConfiguredTypeOrmSessionStore;

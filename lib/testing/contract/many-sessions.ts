@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { SessionRecord } from '../../core/record.js';
-import { SessionStoreUnsupportedError } from '../../stores/session-store.js';
+import { type SessionStoreUnsupportedError } from '../../stores/session-store.js';
 import { aChange, aRecord, newKey } from '../builders.js';
 import { expectDead, expectRecord, expectUnknown } from './expectations.js';
 import type { Subject, TestRunner } from './subject.js';
