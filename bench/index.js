@@ -47,7 +47,6 @@ function measure(platform) {
   const worker = [process.execPath, file('worker.js'), platform, size.rounds, size.requests].map(String);
   const [command, ...args] = canPin() ? ['taskset', '-c', String(cpus().length - 1), ...worker] : worker;
   const child = spawn(command, args, {
-    env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return new Promise((resolve, reject) => {

@@ -100,8 +100,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     try {
       await this.commit();
     } catch (error) {
-      this.#isOver = true;
-      throw error;
+      this.#giveUp(error);
     }
   }
 
@@ -142,9 +141,9 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     // A server error undoes what was not saved yet (law 3).
     if (status >= 500) this.#isOver = true;
     try {
-      return this.commit();
+      return this.commit()?.catch((error: unknown) => this.#giveUp(error));
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.resolve().then(() => this.#giveUp(error));
     }
   }
 
@@ -242,6 +241,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     if (!stored || !(hasNewId || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { id: stored.id, end: state.cookieEnd };
+  }
+
+  /** The client is told of the failure, so that nothing is tried again. */
+  #giveUp(error: unknown): never {
+    this.#isOver = true;
+    throw error;
   }
 
   /** The session is gone, the object goes on as a new anonymous one. */

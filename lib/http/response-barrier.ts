@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { HttpException, HttpStatus } from '@nestjs/common';
 import { HeadWriter } from './head-writer.js';
 
@@ -43,7 +44,7 @@ export class ResponseBarrier {
   readonly #patches: Patched;
   #phase: 'open' | 'holding' | 'released' | 'replaced' = 'open';
   #held: HeldCall[] = [];
-  #heldStatus = { code: 200, message: '' };
+  #heldStatus: { code: number; message: string | undefined } = { code: 200, message: undefined };
 
   constructor(
     private readonly response: ServerResponse,
@@ -76,6 +77,11 @@ export class ResponseBarrier {
   get #isGone(): boolean {
     const { destroyed, stream } = this.response as { destroyed?: boolean; stream?: { destroyed?: boolean } };
     return Boolean(destroyed || stream?.destroyed);
+  }
+
+  /** HTTP/2 has no status message: Node warns of whoever asks for it. */
+  get #isHttp2(): boolean {
+    return 'stream' in this.response;
   }
 
   #call(method: Method, args: unknown[]): unknown {
@@ -114,21 +120,32 @@ export class ResponseBarrier {
 
   #beginHold(): void {
     this.#phase = 'holding';
-    const { statusCode, statusMessage } = this.response;
-    this.#heldStatus = { code: statusCode, message: statusMessage };
+    const { response } = this;
     const hasEnded = () => this.#held.some(({ method }) => method === 'end');
-    Object.defineProperty(this.response, 'headersSent', { get: () => true, configurable: true });
-    Object.defineProperty(this.response, 'writableEnded', { get: hasEnded, configurable: true });
+    Object.defineProperty(response, 'writableEnded', { get: hasEnded, configurable: true });
+    if (this.#isHttp2) {
+      this.#heldStatus = { code: response.statusCode, message: undefined };
+      Object.defineProperty(response, 'headersSent', { get: () => true, configurable: true });
+      for (const name of ['setHeader', 'appendHeader', 'removeHeader'])
+        Object.defineProperty(response, name, { value: refuseLateHeaders, configurable: true });
+    } else {
+      this.#heldStatus = { code: response.statusCode, message: response.statusMessage };
+      // What Node itself and others (compression, morgan) ask whether the head is done: `headersSent` is true now,
+      // and a header that comes too late is refused, which else had become one of the held answer.
+      (response as { _header?: unknown })._header = HELD;
+    }
   }
 
   #endHold(): void {
-    const response = this.response as { headersSent?: unknown; writableEnded?: unknown };
-    delete response.headersSent;
+    const response = this.response as unknown as Record<string, unknown>;
     delete response.writableEnded;
+    if (this.#isHttp2)
+      for (const name of ['headersSent', 'setHeader', 'appendHeader', 'removeHeader']) delete response[name];
+    else response._header = null;
     // What was assigned after the head was held would have come too late without a barrier.
     const { code, message } = this.#heldStatus;
-    this.response.statusCode = code;
-    if (this.response.statusMessage !== message) this.response.statusMessage = message;
+    response.statusCode = code;
+    if (!this.#isHttp2) response.statusMessage = message;
   }
 
   #hold(method: Method, args: unknown[]): unknown {
@@ -147,7 +164,7 @@ export class ResponseBarrier {
     this.#held = [];
     if (this.#isGone) {
       this.#release();
-      return this.#abandon(held);
+      return this.#abandon(held, true);
     }
     try {
       this.#release();
@@ -168,18 +185,23 @@ export class ResponseBarrier {
   /** The session was not saved: an error leaves in the place of the answer, in the form that Nest gives it. */
   #replace(error: unknown): void {
     const held = this.#held;
+    const isGone = this.#isGone;
     this.#endHold();
     this.#held = [];
     if (!(error instanceof HttpException)) this.onError(error);
-    if (!this.#isGone) {
-      const location =
-        error instanceof HttpException ? this.gate.redirectInstead(error.getStatus()) : undefined;
-      if (location !== undefined) this.#redirect(location);
-      else if (error instanceof HttpException) this.#answer(error.getStatus(), bodyOf(error));
-      else this.#answer(HttpStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR);
-    }
+    if (!isGone) this.#answerError(error);
     this.#phase = 'replaced';
-    this.#abandon(held);
+    this.#abandon(held, isGone);
+    // A writer that waits may go on: what it writes is swallowed.
+    if (!isGone && held.some(({ method }) => method === 'write')) this.response.emit('drain');
+  }
+
+  #answerError(error: unknown): void {
+    if (!(error instanceof HttpException))
+      return this.#answer(HttpStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR);
+    const location = this.gate.redirectInstead(error.getStatus());
+    if (location !== undefined) this.#redirect(location);
+    else this.#answer(error.getStatus(), bodyOf(error));
   }
 
   #redirect(location: string): void {
@@ -189,9 +211,10 @@ export class ResponseBarrier {
   #answer(status: number, body: object | undefined, headers: OutgoingHttpHeaders = {}): void {
     this.#phase = 'released'; // the originals call each other
     const { response } = this;
+    response.on('unpipe', (source: Readable) => source.destroy()); // nobody reads it to its end any more
     for (const name of response.getHeaderNames()) if (describesTheAnswer(name)) response.removeHeader(name);
     response.statusCode = status;
-    if (response.statusMessage) response.statusMessage = ''; // HTTP/2 has none, and warns of an assignment
+    if (!this.#isHttp2) response.statusMessage = '';
     const head = new HeadWriter(response);
     this.gate.writeHead(head);
     head.set('Cache-Control', 'no-store');
@@ -229,10 +252,18 @@ export class ResponseBarrier {
     return method === 'flushHeaders' ? undefined : this.response;
   }
 
-  #abandon(held: readonly HeldCall[]): void {
-    const error = this.#isGone ? new Error('The client went away.') : undefined;
+  #abandon(held: readonly HeldCall[], isGone: boolean): void {
+    const error = isGone ? new Error('The client went away.') : undefined;
     for (const { args } of held) callBack(args, error);
   }
+}
+
+/** Stands where Node keeps the head that it has written. */
+const HELD = 'held by nest-session';
+
+function refuseLateHeaders(): never {
+  const error = new Error('Response has already been initiated.');
+  throw Object.assign(error, { code: 'ERR_HTTP2_HEADERS_SENT' });
 }
 
 function callBack(args: unknown[], error: Error | undefined): void {

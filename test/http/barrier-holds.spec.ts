@@ -166,7 +166,7 @@ describe.each(transports)('While the store is slow, on %s', (transport) => {
     const { answer, open } = await held(({ session, response }) => {
       session.set('a', 1);
       response.write('body', () => called.push('write'));
-      response.end(() => called.push('end'));
+      response.end('', 'utf8', () => called.push('end'));
     });
     await turns();
     expect(called).toEqual([]);
@@ -183,7 +183,7 @@ describe.each(transports)('While the store is slow, on %s', (transport) => {
     stage.play = ({ session, response }) => {
       session.set('a', 1);
       response.write('body', () => called.push('write'));
-      response.end(() => {
+      response.end('', 'utf8', () => {
         called.push('end');
         end();
       });
@@ -312,7 +312,10 @@ describe.each(transports)('While the store is slow, on %s', (transport) => {
     expect(await app.send('/raw', { method: 'HEAD' })).toMatchObject({ status: 503, body: '' });
   });
 
-  it('headers that cannot be sent are a 500, and the next request is served', async () => {
+  // Over HTTP/2, Node checks neither names nor statuses: it drops what cannot be sent.
+  const itOnHttp1 = isHttp2 ? it.skip : it;
+
+  itOnHttp1('headers that cannot be sent are a 500, and the next request is served', async () => {
     const { answer, open } = await held(({ session, response }) => {
       session.set('a', 1);
       response.writeHead(200, { 'X-Bad': 'line\nbreak' });
@@ -324,7 +327,7 @@ describe.each(transports)('While the store is slow, on %s', (transport) => {
     expect(await app.send('/plain')).toMatchObject({ status: 200, body: 'plain' });
   });
 
-  it('headers that cannot be sent are an error to the caller where nothing had to wait', async () => {
+  itOnHttp1('headers that cannot be sent are an error to the caller where nothing had to wait', async () => {
     let error: unknown;
     stage.play = ({ session, response }) => {
       session.get('a');
@@ -340,10 +343,10 @@ describe.each(transports)('While the store is slow, on %s', (transport) => {
     expect(error).toMatchObject({ code: 'ERR_INVALID_CHAR' });
   });
 
-  it('an impossible status is a 500, and no crash', async () => {
+  itOnHttp1('an impossible status is a 500, and no crash', async () => {
     const { answer, open } = await held(({ session, response }) => {
       session.set('a', 1);
-      response.writeHead(1000);
+      response.writeHead('nonsense' as never);
       response.end('body');
     });
     open();

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { Readable } from 'node:stream';
 import {
   ArgumentsHost,
@@ -10,6 +11,8 @@ import {
   Get,
   HttpCode,
   Injectable,
+  Logger,
+  Query,
   Redirect,
   Render,
   Res,
@@ -19,11 +22,11 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
-import { Session, SessionStore } from 'nest-session';
+import { Session, SessionEvents, SessionStore } from 'nest-session';
 import { from } from 'rxjs';
 import { Browser } from '../support/browser.js';
 import type { PlatformName } from '../support/http-app.js';
-import { describeLaw, failing, gate, hanging, isPending, once } from '../support/laws.js';
+import { describeLaw, failing, gate, hanging, isPending, once, withResolvers } from '../support/laws.js';
 import { useViews } from '../support/views.js';
 
 type Data = Session<{ at: string }>;
@@ -131,6 +134,38 @@ class Pages {
     session.set('at', 'no-content');
   }
 
+  /** Changes the session when the first event has arrived. */
+  @Sse('sse-late')
+  sseLate(@Session() session: Data, @Query('save') save?: string) {
+    session.set('at', 'start');
+    return from(
+      this.#twoEvents(async () => {
+        session.set('at', 'late');
+        if (save) await session.save();
+        return 'two';
+      }),
+    );
+  }
+
+  /** Starts a session when the first event has arrived. */
+  @Sse('sse-start')
+  sseStart(@Session() session: Data) {
+    return from(
+      this.#twoEvents(async () => {
+        session.set('at', 'too late for a cookie');
+        const code = await session.save().catch((error: { code: string }) => error.code);
+        session.clear();
+        return String(code);
+      }),
+    );
+  }
+
+  async *#twoEvents(second: () => Promise<string>) {
+    yield { data: 'one' };
+    await firstEventArrived.promise;
+    yield { data: await second() };
+  }
+
   @Get('read')
   read(@Session('at') at: string | undefined) {
     return { at };
@@ -150,6 +185,22 @@ function writeOnMissingPages(app: INestApplication, platform: PlatformName): voi
     const fastify = app.getHttpAdapter().getInstance() as { addHook(name: string, hook: unknown): void };
     fastify.addHook('preHandler', write);
   }
+}
+
+let firstEventArrived = withResolvers<void>();
+
+/** Reads an event stream, and tells the handler when the first event is there. */
+async function readEvents(visitor: Browser, path: string): Promise<string> {
+  firstEventArrived = withResolvers<void>();
+  const response = await fetch(visitor.origin + path);
+  for (const each of response.headers.getSetCookie()) await visitor.jar.setCookie(each, visitor.origin);
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += decoder.decode(chunk);
+    if (text.includes('data: one')) firstEventArrived.resolve();
+  }
+  return text;
 }
 
 const KINDS = [
@@ -228,6 +279,32 @@ describeLaw('law 2: saved before answered', options, (law) => {
     expect(answer.json()).toEqual({ answered: 'by my filter' });
     expect(answer.setCookies).toEqual([]);
     expect(seen).toEqual(['SESSION_STORE_UNAVAILABLE']);
+  });
+
+  it('keeps what is saved after the first byte', async () => {
+    const visitor = law.visitor();
+    expect(await readEvents(visitor, '/sse-late?save=1')).toContain('data: two');
+    expect((await visitor.get('/read')).json()).toEqual({ at: 'late' });
+  });
+
+  it('warns of what was changed after the first byte and never saved', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const unsaved = new Promise((resolve) =>
+      law.app.get<SessionEvents>(SessionEvents).on('unsaved', resolve),
+    );
+    const visitor = law.visitor();
+    await readEvents(visitor, '/sse-late');
+    expect(await unsaved).toEqual({ handle: expect.stringMatching(/^[0-9a-f]{32}$/) });
+    const warnings = warn.mock.calls.map(([text]) => String(text));
+    warn.mockRestore();
+    expect(warnings).toEqual([expect.stringContaining('await session.save()')]);
+    expect((await visitor.get('/read')).json()).toEqual({ at: 'start' });
+  });
+
+  it('starts no session after the first byte, because no cookie can follow', async () => {
+    law.forget();
+    expect(await readEvents(law.visitor(), '/sse-start')).toContain('data: SESSION_HEADERS_SENT');
+    expect(law.commands).toEqual([]);
   });
 
   it('keeps events in their order, and says nothing before the first save', async () => {

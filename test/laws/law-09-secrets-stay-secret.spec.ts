@@ -24,7 +24,7 @@ class Pages {
     return [
       inspect(session, everything),
       inspect(session),
-      `${session as never}`,
+      [session].join(),
       JSON.stringify(session),
       inspect({ ...session }),
       inspect(session.data),

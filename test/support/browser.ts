@@ -21,7 +21,8 @@ export class Browser {
     if (cookie && !headers.has('cookie')) headers.set('cookie', cookie);
     const response = await fetch(url, { redirect: 'manual', ...init, method, headers });
     const setCookies = response.headers.getSetCookie();
-    for (const each of setCookies) await this.jar.setCookie(each, url);
+    for (const each of setCookies) await this.jar.setCookie(each, url, { ignoreError: true }); // as browsers do
+
     const text = await response.text();
     return {
       status: response.status,

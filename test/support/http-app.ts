@@ -1,6 +1,14 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
-import { type INestApplication, type ModuleMetadata, type Provider, type Type } from '@nestjs/common';
+import {
+  type INestApplication,
+  type MiddlewareConsumer,
+  Module,
+  type ModuleMetadata,
+  type NestModule,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
@@ -26,6 +34,10 @@ export interface TestAppOptions {
   store?: SessionStoreOption;
   session?: Partial<SessionModuleOptions>;
   clock?: FakeClock;
+  /** The platform believes X-Forwarded-Proto. */
+  trustsProxy?: boolean;
+  /** A middleware of a Nest module, for all routes. */
+  middleware?: (request: never, response: never, next: () => void) => void;
   /** Before `init`: global filters, middleware, plugins. */
   setUp?: (app: INestApplication) => unknown;
   override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
@@ -45,6 +57,7 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
   let builder = Test.createTestingModule({
     imports: [
       ...(options.imports ?? []),
+      ...(options.middleware ? [moduleWith(options.middleware)] : []),
       SessionModule.forRoot({
         store: options.store ?? MemorySessionStore,
         secret: SECRET,
@@ -58,7 +71,11 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
     .useValue(clock);
   if (options.override) builder = options.override(builder);
   const module = await builder.compile();
-  const adapter = options.platform === 'express' ? new ExpressAdapter() : new FastifyAdapter();
+  const { platform, trustsProxy = false } = options;
+  const adapter =
+    platform === 'express' ? new ExpressAdapter() : new FastifyAdapter({ trustProxy: trustsProxy });
+  if (platform === 'express' && trustsProxy)
+    (adapter.getInstance() as { set(name: string, value: unknown): void }).set('trust proxy', 1);
   const app = module.createNestApplication(adapter as ExpressAdapter, { logger: false });
   await options.setUp?.(app);
   await app.listen(0, '127.0.0.1');
@@ -70,4 +87,14 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
     get: (token) => app.get(token),
     close: () => app.close(),
   };
+}
+
+function moduleWith(middleware: NonNullable<TestAppOptions['middleware']>): Type {
+  class MiddlewareModule implements NestModule {
+    configure(consumer: MiddlewareConsumer): void {
+      consumer.apply(middleware as never).forRoutes('{*path}');
+    }
+  }
+  Module({})(MiddlewareModule);
+  return MiddlewareModule;
 }
