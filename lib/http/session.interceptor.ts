@@ -13,11 +13,24 @@ import { showToViews } from './view-locals.js';
 // Nest's own metadata (@nestjs/common/constants); its modules of constants are no public entry.
 const ROUTE_ARGUMENTS = '__routeArguments__';
 const RENDER_TEMPLATE = '__renderTemplate__';
+const RESPONSE_PASSTHROUGH = '__responsePassthrough__';
+/** Routes that Nest answers although they take the response. */
+const ANSWERED_BY_NEST = [RENDER_TEMPLATE, '__redirect__', '__sse__'];
 /** `RouteParamtypes.SESSION`: a parameter with Nest's own `@Session()`. */
 const NEST_SESSION_ARGUMENT = /^7:/;
+/** `RouteParamtypes.RESPONSE` and `NEXT`: `@Res()` and `@Next()`. */
+const RESPONSE_ARGUMENT = /^[12]:/;
 
-/** What a route needs before its handler runs, read from its decorators once. */
-type Preparation = 'nothing' | 'session' | 'view';
+/** What a route asks of the session, read from its decorators once. */
+interface RouteNeeds {
+  /** What is loaded before the handler runs. */
+  readonly load: 'nothing' | 'session' | 'view';
+  /**
+   * The handler answers by itself (`@Res()`), maybe after it returned: the barrier commits, as it would for any answer,
+   * and a failed save takes that answer's place. An exception filter would answer beside it.
+   */
+  readonly answersItself: boolean;
+}
 
 /**
  * Commits the session where the handler has succeeded, before Nest sends the answer, so that a failed save reaches the
@@ -25,7 +38,7 @@ type Preparation = 'nothing' | 'session' | 'view';
  */
 @Injectable()
 export class SessionInterceptor implements NestInterceptor {
-  readonly #preparations = new WeakMap<object, Preparation>();
+  readonly #needs = new WeakMap<object, RouteNeeds>();
 
   constructor(@Inject(RequestSessions) private readonly sessions: RequestSessions) {}
 
@@ -34,11 +47,10 @@ export class SessionInterceptor implements NestInterceptor {
     const http = context.switchToHttp();
     const request = http.getRequest<RawRequest & { raw?: RawRequest }>();
     const raw = request.raw ?? request;
-    const preparation = this.#preparationOf(context);
-    if (preparation === 'nothing') return this.#commitAfter(raw, next);
-    return defer(() => from(this.#prepare(preparation, raw, http.getResponse<object>()))).pipe(
-      concatMap(() => this.#commitAfter(raw, next)),
-    );
+    const { load, answersItself } = this.#needsOf(context);
+    const handle = () => (answersItself ? next.handle() : this.#commitAfter(raw, next));
+    if (load === 'nothing') return handle();
+    return defer(() => from(this.#load(load, raw, http.getResponse<object>()))).pipe(concatMap(handle));
   }
 
   #commitAfter(raw: RawRequest, next: CallHandler): Observable<unknown> {
@@ -52,9 +64,9 @@ export class SessionInterceptor implements NestInterceptor {
     );
   }
 
-  async #prepare(preparation: Preparation, raw: RawRequest, response: object): Promise<void> {
+  async #load(load: 'session' | 'view', raw: RawRequest, response: object): Promise<void> {
     const session = this.sessions.of(raw);
-    if (preparation === 'session') {
+    if (load === 'session') {
       await session.load();
     } else if (session.state || session.hasValidCookie) {
       await session.loadForView();
@@ -62,13 +74,13 @@ export class SessionInterceptor implements NestInterceptor {
     }
   }
 
-  #preparationOf(context: ExecutionContext): Preparation {
+  #needsOf(context: ExecutionContext): RouteNeeds {
     const handler = context.getHandler();
-    const known = this.#preparations.get(handler);
+    const known = this.#needs.get(handler);
     if (known) return known;
-    const preparation = preparationOf(handler, context.getClass());
-    this.#preparations.set(handler, preparation);
-    return preparation;
+    const needs = needsOf(handler, context.getClass());
+    this.#needs.set(handler, needs);
+    return needs;
   }
 }
 
@@ -77,9 +89,13 @@ function isLeftToTheBarrier(session: RequestSession): boolean {
   return session.hasBegun || session.status >= 500;
 }
 
-function preparationOf(handler: { readonly name: string }, controller: object): Preparation {
+function needsOf(handler: { readonly name: string }, controller: object): RouteNeeds {
   const parameters: unknown = Reflect.getMetadata(ROUTE_ARGUMENTS, controller, handler.name);
-  if (Object.keys(Object(parameters) as object).some((key) => NEST_SESSION_ARGUMENT.test(key)))
-    return 'session';
-  return Reflect.hasMetadata(RENDER_TEMPLATE, handler) ? 'view' : 'nothing';
+  const types = Object.keys(Object(parameters) as object);
+  const takesResponse =
+    types.some((type) => RESPONSE_ARGUMENT.test(type)) &&
+    !Reflect.getMetadata(RESPONSE_PASSTHROUGH, controller, handler.name);
+  const answersItself = takesResponse && !ANSWERED_BY_NEST.some((name) => Reflect.hasMetadata(name, handler));
+  if (types.some((type) => NEST_SESSION_ARGUMENT.test(type))) return { load: 'session', answersItself };
+  return { load: Reflect.hasMetadata(RENDER_TEMPLATE, handler) ? 'view' : 'nothing', answersItself };
 }

@@ -71,7 +71,9 @@ function oneOf<T extends string>(env: Environment, name: string, values: readonl
 function readSecret(env: Environment, dataFolder: string): string {
   if (env.SESSION_SECRET) return env.SESSION_SECRET;
   if (env.NODE_ENV !== 'production') return developmentSecret(dataFolder);
-  throw new ConfigError('SESSION_SECRET is missing: in production it is required. `openssl rand -base64 32` prints one.');
+  throw new ConfigError(
+    'SESSION_SECRET is missing: in production it is required. `openssl rand -base64 32` prints one.',
+  );
 }
 
 function readDatabase(url: string | undefined, dataFolder: string): TypeOrmModuleOptions {

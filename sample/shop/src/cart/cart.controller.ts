@@ -25,7 +25,10 @@ export class CartController {
     @Body('qty', QuantityPipe) quantity: number,
   ): Promise<CartView> {
     const now = await this.cart.add(session, product, quantity);
-    const notice = now < MOST ? `${product.name} is in your cart.` : `${MOST} × ${product.name}: that is the most we sell.`;
+    const notice =
+      now < MOST
+        ? `${product.name} is in your cart.`
+        : `${MOST} × ${product.name}: that is the most we sell.`;
     session.flash('notice', notice);
     return this.cart.view(session);
   }

@@ -8,10 +8,16 @@ import { type ShopRequest, wantsJson } from './shop-request.js';
 
 const TEXTS = new Map([
   [404, ['Nothing brewing here', 'There is no such page, or there is none any more.']],
-  [409, ['That crossed with something else', 'Your session changed meanwhile. Please go back and try again.']],
+  [
+    409,
+    ['That crossed with something else', 'Your session changed meanwhile. Please go back and try again.'],
+  ],
   [503, ['The kettle is empty', 'We cannot reach your session at the moment. Please try again in a minute.']],
 ]);
-const VISITORS_FAULT = ['That did not work', 'We could not make sense of that. Please go back and try again.'];
+const VISITORS_FAULT = [
+  'That did not work',
+  'We could not make sense of that. Please go back and try again.',
+];
 const OUR_FAULT = ['We spilled something', 'That was our mistake, not yours. Please try again.'];
 
 /** Errors as pages for browsers; programs get them as Nest sends them. */

@@ -9,4 +9,5 @@ export const Page = (template: string) => answer({ template });
 export const ThenShow = (next: '/cart' | '/session' | 'the page before') => answer({ next });
 
 // Not a global interceptor: inside of the session's, so that a template that fails undoes what the handler did.
-const answer = (page: PageMetadata) => applyDecorators(SetMetadata(PAGE, page), UseInterceptors(PageInterceptor));
+const answer = (page: PageMetadata) =>
+  applyDecorators(SetMetadata(PAGE, page), UseInterceptors(PageInterceptor));

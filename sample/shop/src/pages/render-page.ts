@@ -15,6 +15,8 @@ export function renderPage(response: object, template: string, model: object): P
   const all = { ...formats, ...model };
   if ('viewAsync' in response) return (response as FastifyReply).viewAsync(template, all);
   return new Promise((resolve, reject) => {
-    (response as ExpressResponse).render(template, all, (error, html) => (error ? reject(error) : resolve(html)));
+    (response as ExpressResponse).render(template, all, (error, html) =>
+      error ? reject(error) : resolve(html),
+    );
   });
 }
