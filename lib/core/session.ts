@@ -185,24 +185,29 @@ export class SessionView {
     this.#state.values.clear();
   }
 
-  *keys(): Generator<string> {
-    for (const name of this.#state.values.names()) if (!isReserved(name)) yield name;
+  // Names are taken at the call, so that a loop may set and delete.
+  keys(): IterableIterator<string> {
+    return this.#names().values();
   }
 
-  *values(): Generator<unknown> {
-    for (const key of this.keys()) yield this.get(key);
+  values(): IterableIterator<unknown> {
+    return this.#names()
+      .map((name) => this.get(name))
+      .values();
   }
 
-  *entries(): Generator<[string, unknown]> {
-    for (const key of this.keys()) yield [key, this.get(key)];
+  entries(): IterableIterator<[string, unknown]> {
+    return this.#names()
+      .map((name): [string, unknown] => [name, this.get(name)])
+      .values();
   }
 
-  [Symbol.iterator](): Generator<[string, unknown]> {
+  [Symbol.iterator](): IterableIterator<[string, unknown]> {
     return this.entries();
   }
 
   get size(): number {
-    return [...this.keys()].length;
+    return this.#names().length;
   }
 
   get data(): Record<string, unknown> {
@@ -298,6 +303,10 @@ export class SessionView {
   [inspect.custom](): string {
     const { state } = this.#lifecycle;
     return state ? `Session { handle: '${state.handle}', isNew: ${state.isNew} }` : 'Session { not loaded }';
+  }
+
+  #names(): string[] {
+    return [...this.#state.values.names()].filter((name) => !isReserved(name));
   }
 
   get #state(): SessionState {

@@ -140,11 +140,19 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   settle(status: number): Promise<void> | undefined {
     // A server error undoes what was not saved yet (law 3).
     if (status >= 500) this.#isOver = true;
+    else if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
     try {
       return this.commit()?.catch((error: unknown) => this.#giveUp(error));
     } catch (error) {
       return Promise.resolve().then(() => this.#giveUp(error));
     }
+  }
+
+  /** Nest sends the head of server-sent events on a timer, while the handler still waits for its session. */
+  async #settleAfter(loading: Promise<void>): Promise<void> {
+    await loading;
+    await new Promise(setImmediate); // the handler comes first, as far as it waits for nothing else
+    await this.commit();
   }
 
   writeHead(head: HeadWriter): void {

@@ -3,7 +3,7 @@ import fastifyCookie from '@fastify/cookie';
 import { Controller, Get, Header, HttpCode, type INestApplication, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Session } from 'nest-session';
-import { rawOf } from '../support/stage.js';
+import { type AnySession, rawOf } from '../support/stage.js';
 import { type RawAnswer, startOn, type TransportApp, transports } from '../support/transports.js';
 
 /**
@@ -89,7 +89,7 @@ const isForHttp1 = (text: string) => /reason|appendHeader/.test(text);
 class Forms {
   @Get('raw')
   raw(
-    @Session() session: Session,
+    @Session() session: AnySession,
     @Query() { form, use, before }: Ask,
     @Res() response: Raw & FastifyReply,
   ): void {
@@ -102,7 +102,7 @@ class Forms {
   }
 
   @Get('proto')
-  proto(@Session() session: Session, @Res() response: Raw & FastifyReply) {
+  proto(@Session() session: AnySession, @Res() response: Raw & FastifyReply) {
     session.set('form', 'proto');
     rawOf(response).writeHead(200, JSON.parse('{"__proto__": "a name as any other"}')).end('body');
   }
@@ -112,7 +112,7 @@ class Forms {
   @Header('X-Form', 'returned')
   @HttpCode(201)
   returned(
-    @Session() session: Session,
+    @Session() session: AnySession,
     @Query() { use }: Ask,
     @Res({ passthrough: true }) response: Cookies,
   ) {
@@ -123,7 +123,7 @@ class Forms {
   }
 
   @Get('sent')
-  sent(@Session() session: Session, @Query() { use }: Ask, @Res() response: Sender) {
+  sent(@Session() session: AnySession, @Query() { use }: Ask, @Res() response: Sender) {
     if (use === 'write') session.set('form', 'sent');
     if (response.setCookie) response.setCookie('args', '1', { path: '/' });
     else response.cookie?.('args', '1');

@@ -14,7 +14,7 @@ export async function createShop(config: ShopConfig): Promise<INestApplication> 
   const app = await NestFactory.create(AppModule.configured(config), adapterOf(config.platform), {
     abortOnError: false, // main.ts says what was wrong
   });
-  await furnish(app, config.platform);
+  furnish(app, config.platform);
   return app;
 }
 
@@ -24,7 +24,7 @@ export function adapterOf(platform: PlatformName): ExpressAdapter {
 }
 
 /** All that is not a module's business: headers, templates, shutdown. */
-export async function furnish(app: INestApplication, platform: PlatformName): Promise<void> {
+export function furnish(app: INestApplication, platform: PlatformName): void {
   app.use(securityHeaders);
   app.enableShutdownHooks();
   if (platform === 'express') {
@@ -32,6 +32,6 @@ export async function furnish(app: INestApplication, platform: PlatformName): Pr
     express.disable('x-powered-by');
     express.setBaseViewsDir(VIEWS).setViewEngine('ejs');
   } else {
-    await (app as NestFastifyApplication).setViewEngine({ engine: { ejs }, root: VIEWS, viewExt: 'ejs' });
+    (app as NestFastifyApplication).setViewEngine({ engine: { ejs }, root: VIEWS, viewExt: 'ejs' });
   }
 }

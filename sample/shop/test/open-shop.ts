@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { AddressInfo } from 'node:net';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { type Answer, Browser } from '../../../test/support/browser.js';
 import { AppModule } from '../src/app.module.js';
@@ -26,10 +25,9 @@ export async function openShop(
     Test.createTestingModule({ imports: [AppModule.configured(config)] }),
   ).compile();
   const app = module.createNestApplication(adapterOf(platform), { logger: false });
-  await furnish(app, platform);
+  furnish(app, platform);
   await app.listen(0, '127.0.0.1');
-  const { port } = app.getHttpServer().address() as AddressInfo;
-  const origin = `http://127.0.0.1:${port}`;
+  const origin = await app.getUrl();
   return { origin, visitor: () => new Visitor(new Browser(origin)), close: () => app.close() };
 }
 
@@ -46,9 +44,9 @@ export class Visitor {
     return this.browser.get(path, { accept: 'text/html,*/*;q=0.8' });
   }
 
-  async json<T = Record<string, any>>(path: string): Promise<T> {
-    // eslint-disable-line @typescript-eslint/no-explicit-any -- what came over the wire
-    return (await this.call('GET', path)).json<T>();
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what came over the wire
+  async json(path: string): Promise<Record<string, any>> {
+    return (await this.call('GET', path)).json();
   }
 
   call(method: string, path: string, body?: object): Promise<Answer> {

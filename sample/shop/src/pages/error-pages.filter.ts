@@ -1,5 +1,5 @@
-import { type ArgumentsHost, Catch, HttpException, Logger } from '@nestjs/common';
-import { BaseExceptionFilter } from '@nestjs/core';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { BaseExceptionFilter, HttpAdapterHost } from '@nestjs/core';
 import { Mistake } from '../mistake.js';
 import { type Frame, quietFrameOf } from './frame.js';
 import { renderPage } from './render-page.js';
@@ -22,25 +22,35 @@ const OUR_FAULT = ['We spilled something', 'That was our mistake, not yours. Ple
 
 /** Errors as pages for browsers; programs get them as Nest sends them. */
 @Catch()
-export class ErrorPages extends BaseExceptionFilter {
+export class ErrorPages implements ExceptionFilter {
   readonly #logger = new Logger(ErrorPages.name);
 
-  override async catch(exception: unknown, host: ArgumentsHost): Promise<void> {
-    const http = host.switchToHttp();
-    const adapter = this.httpAdapterHost!.httpAdapter;
-    const response = http.getResponse<object>();
+  constructor(private readonly host: HttpAdapterHost) {}
 
-    if (exception instanceof SeeOther) return adapter.redirect(response, 303, exception.location) as void;
-    const request = http.getRequest<ShopRequest>();
-    if (wantsJson(request) || adapter.isHeadersSent(response)) return super.catch(exception, host);
+  async catch(exception: unknown, context: ArgumentsHost): Promise<void> {
+    const { httpAdapter } = this.host;
+    const request = context.switchToHttp().getRequest<ShopRequest>();
+    const response = context.switchToHttp().getResponse<object>();
+    if (exception instanceof SeeOther) {
+      httpAdapter.redirect(response, 303, exception.location);
+    } else if (wantsJson(request) || httpAdapter.isHeadersSent(response)) {
+      new BaseExceptionFilter(httpAdapter).catch(exception, context);
+    } else {
+      await this.show(exception, request, response).catch((failure: unknown) => {
+        new BaseExceptionFilter(httpAdapter).catch(failure, context); // nobody else would: Nest awaits no filter
+      });
+    }
+  }
 
+  private async show(exception: unknown, request: ShopRequest, response: object): Promise<void> {
     const status = statusOf(exception);
     if (status >= 500) this.#logger.error(exception);
     const [title, general] = TEXTS.get(status) ?? (status < 500 ? VISITORS_FAULT : OUR_FAULT);
     const text = exception instanceof Mistake ? exception.message : general;
     const html = await renderPage(response, 'error', { ...(await frameFor(request)), status, title, text });
-    adapter.setHeader(response, 'Content-Type', 'text/html; charset=utf-8');
-    adapter.reply(response, html, status);
+    this.host.httpAdapter.setHeader(response, 'Content-Type', 'text/html; charset=utf-8');
+    this.host.httpAdapter.setHeader(response, 'Vary', 'Accept');
+    this.host.httpAdapter.reply(response, html, status);
   }
 }
 
