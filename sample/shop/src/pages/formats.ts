@@ -1,12 +1,12 @@
 const money = new Intl.NumberFormat('en-IE', { style: 'currency', currency: 'EUR' });
-const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
+const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' });
 
 /** 1150 → €11.50 */
 export function price(cents: number): string {
   return money.format(cents / 100);
 }
 
-/** 5 December 2026 at 14:05 UTC */
+/** 5 Dec 2026, 14:05 UTC */
 export function date(value: Date): string {
   return `${moment.format(value)} UTC`;
 }
