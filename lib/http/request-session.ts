@@ -177,6 +177,8 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   closed(): void {
+    if (this.#barrier && !this.#barrier.hasBegun) return; // the client left early: what the handler answers commits
+    if (this.#committing) return void this.#committing.then(() => this.closed()).catch(() => undefined);
     const { state } = this;
     if (this.#isOver || !state?.isModified || this.#isWithheld(state)) return;
     this.services.events.emit('unsaved', { handle: state.handle });
