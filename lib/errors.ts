@@ -138,12 +138,15 @@ export class SessionStoreTimeoutError extends Error {
  */
 function withoutSecrets(cause: unknown): Error | undefined {
   if (cause === undefined || cause instanceof SessionStoreTimeoutError) return cause;
-  const { name, code, message, stack } = Object(cause) as Partial<Error & { code: unknown }>;
-  const safe = new Error(redact(message ?? (typeof cause === 'string' ? cause : '')));
-  safe.name = redact(String(name ?? 'Error'));
-  const frames = String(stack ?? '')
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line));
+  const { name, code, message, stack } = Object(cause) as Record<keyof Error | 'code', unknown>;
+  const text = [message, cause].find((each) => typeof each === 'string') ?? '';
+  const safe = new Error(redact(text));
+  safe.name = redact(typeof name === 'string' ? name : 'Error');
+  // The stack begins with the message, whose lines may look like frames.
+  const lines = String(stack ?? '')
+    .replace(text, '')
+    .split('\n');
+  const frames = lines.filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line));
   safe.stack = [`${safe.name}: ${safe.message}`, ...frames].join('\n');
   return typeof code === 'string' || typeof code === 'number' ? Object.assign(safe, { code }) : safe;
 }

@@ -38,11 +38,10 @@ export class StoredBackend {
    *
    * @throws SessionStoreException, SessionFormatException
    */
-  async open(ids: readonly PresentedId[]): Promise<SessionState> {
-    if (ids.length === 0) return this.#state('nothing');
+  open(ids: readonly PresentedId[]): Promise<SessionState> {
+    if (ids.length === 0) return Promise.resolve(this.#state('nothing'));
     if (ids.length > 1) return this.#openSeveral(ids);
-    const identity = await this.#load(ids[0]);
-    return identity ? this.#opened(identity) : this.#state('dead');
+    return this.#load(ids[0]).then((identity) => (identity ? this.#opened(identity) : this.#state('dead')));
   }
 
   /** A fresh anonymous session, as after a flush. */
@@ -100,7 +99,7 @@ export class StoredBackend {
     let mistake: { error: unknown } | undefined;
     const update = (text: string | undefined): string | undefined => {
       try {
-        const value = change(text === undefined ? undefined : serializer.parse(text));
+        const value = change(text === undefined ? undefined : this.#parse(text, stored.record.handle));
         if (value === undefined) return undefined;
         checkJson(value, name);
         const next = serializer.stringify(value);
@@ -144,12 +143,13 @@ export class StoredBackend {
     );
   }
 
-  async #load({ id, isSignedByOldSecret }: PresentedId): Promise<StoredIdentity | undefined> {
+  #load({ id, isSignedByOldSecret }: PresentedId): Promise<StoredIdentity | undefined> {
     const key = keyOf(id);
-    const record = await this.#ask('load', () => this.store.load(key));
-    if (!record || record.expiresAt <= this.clock.now()) return undefined;
-    if (record.format > RECORD_FORMAT) this.#refuseNewerFormat(record);
-    return { id, key, record, isSignedByOldSecret };
+    return this.#ask('load', () => this.store.load(key)).then((record) => {
+      if (!record || record.expiresAt <= this.clock.now()) return undefined;
+      if (record.format > RECORD_FORMAT) this.#refuseNewerFormat(record);
+      return { id, key, record, isSignedByOldSecret };
+    });
   }
 
   #opened(identity: StoredIdentity): SessionState {
@@ -219,6 +219,16 @@ export class StoredBackend {
     throw new SessionFormatException(handle, format);
   }
 
+  /** A text that nobody can read is no value. */
+  #parse(text: string, handle: string): unknown {
+    try {
+      return this.options.serializer.parse(text);
+    } catch {
+      this.#corrupt(handle);
+      return undefined;
+    }
+  }
+
   #corrupt(handle: string): void {
     this.events.emit('corrupt', { handle });
     this.events.warnOnce(
@@ -231,13 +241,27 @@ export class StoredBackend {
     return this.clock.now() + this.options.rotationGraceMs;
   }
 
-  /** Asks the store, for no longer than `storeTimeout`. */
-  async #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
-    try {
-      return await within(work, this.options.storeTimeoutMs);
-    } catch (error) {
-      throw this.#failed(operation, error);
-    }
+  /** Asks the store, for no longer than `storeTimeout`; what comes later is not listened to. */
+  #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
+    const { storeTimeoutMs } = this.options;
+    return new Promise<T>((resolve, reject) => {
+      let isOver = false;
+      const fail = (error: unknown): void => {
+        clearTimeout(timer);
+        if (!isOver) reject(this.#failed(operation, error));
+        isOver = true;
+      };
+      const timer = setTimeout(() => fail(new SessionStoreTimeoutError(storeTimeoutMs)), storeTimeoutMs);
+      timer.unref();
+      try {
+        work().then((answer) => {
+          clearTimeout(timer);
+          resolve(answer);
+        }, fail);
+      } catch (error) {
+        fail(error); // a store that throws instead of rejecting
+      }
+    });
   }
 
   #failed(operation: StoreOperation, cause: unknown): SessionStoreException {
@@ -246,13 +270,4 @@ export class StoredBackend {
     this.events.error(`The session store failed to ${operation}: ${String(exception.cause)}`);
     return exception;
   }
-}
-
-function within<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const answer = work();
-    const timer = setTimeout(() => reject(new SessionStoreTimeoutError(milliseconds)), milliseconds);
-    timer.unref();
-    answer.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

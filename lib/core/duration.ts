@@ -4,13 +4,13 @@ import ms, { type StringValue } from 'ms';
 export type Duration = number | string;
 
 /**
- * Turns what a user wrote into milliseconds.
+ * Turns what a user wrote into milliseconds, whole ones: stores keep deadlines as integers.
  *
  * @returns undefined for what is no duration: a text without a unit, a negative or infinite number
  */
 export function durationMs(duration: Duration): number | undefined {
   const length = typeof duration === 'number' ? duration * 1000 : textMs(duration);
-  return length !== undefined && Number.isFinite(length) && length >= 0 ? length : undefined;
+  return length !== undefined && Number.isFinite(length) && length >= 0 ? Math.round(length) : undefined;
 }
 
 function textMs(text: unknown): number | undefined {

@@ -167,7 +167,7 @@ function checkCookieSyntax(
     problems.push(
       'cookie.name has characters that a cookie name cannot have: write letters, digits, - and _.',
     );
-  if (!path.startsWith('/') || UNSAFE_ATTRIBUTE.test(path))
+  if (typeof path !== 'string' || !path.startsWith('/') || UNSAFE_ATTRIBUTE.test(path))
     problems.push("cookie.path must begin with / and have no control characters, ; or ,: write '/'.");
   if (domain !== undefined && !/^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(domain))
     problems.push("cookie.domain is no host name: write 'example.com', or leave it out.");
@@ -179,18 +179,21 @@ function checkCookieSyntax(
     problems.push("cookie.priority is 'low', 'medium' or 'high'.");
 }
 
-/** What browsers refuse (RFC 6265bis, 5.7; layered cookies for `__Http-`), and so would lose every session. */
+/**
+ * What browsers refuse (RFC 6265bis, 5.7; layered cookies for `__Http-`), and so would lose every session. They compare
+ * prefixes without regard to case.
+ */
 function checkCookieSense(cookie: ResolvedCookieOptions, problems: string[]): void {
   const { name = '', path, domain, secure, sameSite, httpOnly, partitioned } = cookie;
   if (sameSite === 'none' && secure !== true)
     problems.push("cookie.sameSite 'none' needs cookie.secure true: browsers drop the cookie without it.");
   if (partitioned && secure !== true)
     problems.push('cookie.partitioned needs cookie.secure true: browsers drop the cookie without it.');
-  if (/^__(Host|Secure|Http|Host-Http)-/.test(name) && secure === false)
+  if (/^__(Host|Secure|Http|Host-Http)-/i.test(name) && secure === false)
     problems.push(`cookie.name ${name} needs cookie.secure true: browsers drop the cookie without it.`);
-  if (/^__Host-/.test(name) && domain !== undefined)
+  if (/^__Host-/i.test(name) && domain !== undefined)
     problems.push(`cookie.name ${name} excludes cookie.domain: leave the domain out, or write __Secure-.`);
-  if (/^__Host-/.test(name) && path !== '/') problems.push(`cookie.name ${name} needs cookie.path '/'.`);
-  if (/^__(Host-)?Http-/.test(name) && !httpOnly)
+  if (/^__Host-/i.test(name) && path !== '/') problems.push(`cookie.name ${name} needs cookie.path '/'.`);
+  if (/^__(Host-)?Http-/i.test(name) && !httpOnly)
     problems.push(`cookie.name ${name} needs cookie.httpOnly true.`);
 }

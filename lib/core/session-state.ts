@@ -54,8 +54,8 @@ const NO_CHANGES: ValueChanges = { set: {}, removed: [], clears: 0, written: new
  * Knows no store and no request.
  */
 export class SessionState {
-  /** Something in the session was asked for. */
-  accessed = false;
+  /** How often something in the session was asked for: what was done since is seen by that. */
+  uses = 0;
   /** The stored session; undefined while there is none. */
   stored: StoredIdentity | undefined;
   values: SessionValues;

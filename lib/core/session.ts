@@ -132,6 +132,9 @@ export interface SessionLifecycle {
   beyondAbsolute(): void;
 }
 
+/** Whether a session can be used without waiting; does not count as asking for it. */
+export let isLoaded: (session: object) => boolean;
+
 /** The session as users hold it: sealed, and silent about what it holds. */
 export class SessionView {
   readonly #lifecycle: SessionLifecycle;
@@ -148,7 +151,8 @@ export class SessionView {
   }
 
   get(key: string): unknown {
-    return this.#state.values.get(key);
+    const { values } = this.#state;
+    return isReserved(key) ? undefined : values.get(key);
   }
 
   set(key: string, value: unknown): this {
@@ -165,14 +169,14 @@ export class SessionView {
   }
 
   pop(key: string, fallback?: unknown): unknown {
-    if (!this.has(key)) return fallback;
     const value = this.get(key);
+    if (value === undefined) return fallback; // not there, or unreadable
     this.delete(key);
     return value;
   }
 
   setDefault(key: string, value: unknown): unknown {
-    if (!this.has(key)) this.set(key, value);
+    if (this.get(key) === undefined) this.set(key, value);
     return this.get(key);
   }
 
@@ -241,7 +245,7 @@ export class SessionView {
   }
 
   get accessed(): boolean {
-    return this.#lifecycle.state?.accessed ?? false;
+    return (this.#lifecycle.state?.uses ?? 0) > 0;
   }
 
   get modified(): boolean {
@@ -312,12 +316,13 @@ export class SessionView {
   get #state(): SessionState {
     const { state } = this.#lifecycle;
     if (!state) throw new SessionNotLoadedError();
-    state.accessed = true;
+    state.uses++;
     return state;
   }
 
   static {
     refuseForeignAssignments(SessionView.prototype);
+    isLoaded = (session) => #lifecycle in session && session.#lifecycle.state !== undefined;
   }
 }
 

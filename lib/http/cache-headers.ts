@@ -13,13 +13,11 @@ export function keepOutOfCaches(head: HeadWriter, setsCookie: boolean): void {
 }
 
 function addVary(head: HeadWriter, name: string): void {
-  const names = head
-    .values('Vary')
-    .flatMap((value) => value.split(','))
-    .map((each) => each.trim())
-    .filter(Boolean);
+  const said = head.values('Vary');
+  if (said.length === 0) return head.set('Vary', name);
+  const names = said.flatMap((value) => value.split(',')).map((each) => each.trim());
   const has = names.some((each) => each === '*' || each.toLowerCase() === name.toLowerCase());
-  head.set('Vary', (has ? names : [...names, name]).join(', '));
+  head.set('Vary', (has ? names : [...names, name]).filter(Boolean).join(', '));
 }
 
 function privateOnly(cacheControl: string): string {

@@ -1,8 +1,9 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { hkdfSync, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { ID_LENGTH } from '../core/session-id.js';
 import { RESOLVED_SESSION_OPTIONS } from '../tokens.js';
+import { HmacSha256 } from './hmac-sha256.js';
 
 /** An id that was found in a cookie of ours. */
 export interface VerifiedId {
@@ -21,7 +22,7 @@ const ID_CHARACTERS = /^[A-Za-z0-9_-]+$/;
  */
 @Injectable()
 export class SessionCookieCodec {
-  readonly #keys: readonly KeyObject[];
+  readonly #keys: readonly HmacSha256[];
 
   constructor(@Inject(RESOLVED_SESSION_OPTIONS) { secrets }: Pick<ResolvedSessionOptions, 'secrets'>) {
     this.#keys = secrets.map(deriveKey);
@@ -47,10 +48,12 @@ export class SessionCookieCodec {
 }
 
 /** One key for each purpose, so that a token of another purpose is never taken for a session (CVE-2023-48309). */
-function deriveKey(secret: string): KeyObject {
-  return createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'nest-session cookie signature v1', 32)));
+function deriveKey(secret: string): HmacSha256 {
+  return new HmacSha256(
+    new Uint8Array(hkdfSync('sha256', secret, '', 'nest-session cookie signature v1', 32)),
+  );
 }
 
-function sign(key: KeyObject, id: string, cookieName: string): string {
-  return createHmac('sha256', key).update(`${cookieName}=${id}`).digest('base64url');
+function sign(key: HmacSha256, id: string, cookieName: string): string {
+  return key.sign(`${cookieName}=${id}`);
 }

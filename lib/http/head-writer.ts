@@ -30,7 +30,8 @@ export class HeadWriter {
 
   /** The values that would leave under a name. */
   values(name: string): string[] {
-    const ofArguments = this.#headers && find(this.#headers, name);
+    const spelling = this.#headers && spellingOf(this.#headers, name);
+    const ofArguments = spelling === undefined ? undefined : this.#headers?.[spelling];
     const ofResponse = this.response.getHeader(name);
     const isList = name === 'Set-Cookie' || name === 'Vary';
     if (ofArguments === undefined) return texts(ofResponse);
@@ -38,9 +39,8 @@ export class HeadWriter {
   }
 
   set(name: string, value: string | string[]): void {
-    const headers = this.#headers;
-    const given = headers && Object.keys(headers).find((key) => key.toLowerCase() === name.toLowerCase());
-    if (headers && given !== undefined) headers[given] = value;
+    // Among the arguments where there are some: Node is slower when headers come from both sides.
+    if (this.#headers) this.#headers[spellingOf(this.#headers, name) ?? name] = value;
     else this.response.setHeader(name, value);
   }
 }
@@ -50,16 +50,17 @@ function texts(value: OutgoingHttpHeader | undefined): string[] {
   return Array.isArray(value) ? value.map(String) : [String(value)];
 }
 
-function find(headers: Headers, name: string): OutgoingHttpHeader | undefined {
-  const lower = name.toLowerCase();
-  for (const key of Object.keys(headers)) if (key.toLowerCase() === lower) return headers[key];
+/** How a header is spelt among the arguments, if it is there. */
+function spellingOf(headers: Headers, name: string): string | undefined {
+  for (const key of Object.keys(headers))
+    if (key.length === name.length && key.toLowerCase() === name.toLowerCase()) return key;
   return undefined;
 }
 
 /** One object with a list for names that come more than once; without a prototype, for a header named `__proto__`. */
 function headersOf(raw: unknown): Headers {
+  if (!Array.isArray(raw)) return { ...(raw as Headers) }; // keeps a header named `__proto__` as one
   const headers: Headers = { __proto__: null } as never;
-  if (!Array.isArray(raw)) return Object.assign(headers, raw);
   const spelling = new Map<string, string>();
   for (const [name, value] of Array.isArray(raw[0]) ? (raw as [string, string][]) : pairs(raw as string[])) {
     const known = spelling.get(name.toLowerCase()) ?? name;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { inspect } from 'node:util';
 import type { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
@@ -46,9 +47,13 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   #committing: Promise<void> | undefined;
   /** A failed commit was told to the exception filters, or an error answer left: what is not saved stays unsaved. */
   #isOver = false;
-  /** The last commit failed: the answer has no cookie of ours. */
-  #hasFailed = false;
+  /** The last commit failed, or did not answer yet: the answer has no cookie of ours. */
+  #isUnacknowledged = false;
+  /** What the exception filters were told. */
+  #failure: { readonly error: unknown } | undefined;
   #isRotated = false;
+  /** `uses` of the session when its handler had succeeded and all was committed. */
+  #usesCommitted = -1;
   #repeatCookie: string | undefined;
 
   constructor(
@@ -59,7 +64,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   load(): Promise<void> | undefined {
     this.#isAsked = true;
     if (!this.state) return (this.#loading ??= this.#load());
-    this.state.accessed = true;
+    this.state.uses++;
     return undefined;
   }
 
@@ -78,11 +83,6 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     return this.#barrier?.hasBegun ?? this.exchange.response.headersSent;
   }
 
-  /** The status of the answer, as far as it is known yet. */
-  get status(): number {
-    return this.exchange.response.statusCode;
-  }
-
   /**
    * Writes what is to be written, if anything is.
    *
@@ -96,13 +96,23 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   /** As {@link commit}, and final when it fails: the exception filters answer now, and what they answer leaves. */
-  async commitForHandler(): Promise<void> {
+  commitForHandler(): Promise<void> | undefined {
+    const { response } = this.exchange;
+    if (this.hasBegun) return response.writableEnded ? this.closed() : undefined;
+    if (response.statusCode >= 500) return undefined; // nothing will be kept, says the handler
     try {
-      await this.commit();
+      const committing = this.commit();
+      if (committing) return committing.then(this.#settled, (error: unknown) => this.#giveUp(error));
+      return this.#settled();
     } catch (error) {
-      this.#giveUp(error);
+      return this.#giveUp(error);
     }
   }
+
+  readonly #settled = (): undefined => {
+    this.#usesCommitted = this.state?.uses ?? -1;
+    return undefined;
+  };
 
   async save(): Promise<void> {
     const { state } = this;
@@ -140,12 +150,20 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   settle(status: number): Promise<void> | undefined {
     // A server error undoes what was not saved yet (law 3).
     if (status >= 500) this.#isOver = true;
+    // A failed save never leaves as a success, whoever answers.
+    else if (this.#failure && status < 300) return Promise.reject(asError(this.#failure.error));
     else if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
+    // The usual end of a request: the handler has succeeded, and nobody came to the session since.
+    if (this.state?.uses === this.#usesCommitted && !this.#committing) return undefined;
     try {
       return this.commit()?.catch((error: unknown) => this.#giveUp(error));
     } catch (error) {
       return Promise.resolve().then(() => this.#giveUp(error));
     }
+  }
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Nest sends the head of server-sent events on a timer, while the handler still waits for its session. */
@@ -161,7 +179,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
       const others = head.values('Set-Cookie').filter((value) => !this.services.cookie.isOurs(value));
       head.set('Set-Cookie', [...others, ...setCookies]);
     }
-    if (this.state?.accessed || setCookies.length > 0) keepOutOfCaches(head, setCookies.length > 0);
+    if (this.state?.uses || setCookies.length > 0) keepOutOfCaches(head, setCookies.length > 0);
   }
 
   redirectInstead(status: number): string | undefined {
@@ -176,25 +194,27 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     return location;
   }
 
-  closed(): void {
-    if (this.#barrier && !this.#barrier.hasBegun) return; // the client left early: what the handler answers commits
+  closed(): undefined {
+    if (this.#barrier && !this.#barrier.hasBegun) return undefined; // the client left early: the handler still commits
     if (this.#committing) return void this.#committing.then(() => this.closed()).catch(() => undefined);
     const { state } = this;
-    if (this.#isOver || !state?.isModified || this.#isWithheld(state)) return;
+    if (this.#isOver || !state?.isModified || this.#isWithheld(state)) return undefined;
     this.services.events.emit('unsaved', { handle: state.handle });
     const message =
       'A response ended with session changes that were made after its first byte and are lost: ' +
       '`await session.save()` after such a change.';
     this.services.events.warnOnce('unsaved', message);
+    return undefined;
   }
 
-  async #load(): Promise<void> {
+  #load(): Promise<void> {
     const { response } = this.exchange;
     if (response.headersSent) response.once('close', () => this.closed());
     else this.#barrier = new ResponseBarrier(response, this, (error) => this.#logFailure(error));
-    const state = await this.services.backend.open(this.#readCookies().ids);
-    state.accessed = this.#isAsked;
-    this.state = state;
+    return this.services.backend.open(this.#readCookies().ids).then((state) => {
+      state.uses = this.#isAsked ? 1 : 0;
+      this.state = state;
+    });
   }
 
   #readCookies(): CookiesRead {
@@ -237,14 +257,14 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   async #write(state: SessionState, plan: CommitPlan): Promise<void> {
     const endBefore = state.storedCookieEnd;
-    this.#hasFailed = true; // until it is acknowledged
+    this.#isUnacknowledged = true;
     try {
       await this.services.backend.commit(state, plan);
     } catch (error) {
       this.#isRotated = error instanceof SessionRotatedException;
       throw error;
     }
-    this.#hasFailed = false;
+    this.#isUnacknowledged = false;
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
     const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
@@ -256,6 +276,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   /** The client is told of the failure, so that nothing is tried again. */
   #giveUp(error: unknown): never {
     this.#isOver = true;
+    this.#failure = { error };
     throw error;
   }
 
@@ -263,7 +284,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   #startAnew(): void {
     this.#cookieCommand = this.#readCookies().presentName === undefined ? undefined : 'clear';
     this.state = this.services.backend.fresh();
-    this.state.accessed = true;
+    this.state.uses = 1;
   }
 
   #isWithheld(state: SessionState): boolean {
@@ -274,16 +295,25 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     if (this.#repeatCookie !== undefined) return [this.#repeatCookie];
     const command = this.#cookieCommand;
     const { cookie, clock } = this.services;
-    if (command === undefined || this.#hasFailed || cookie.isWithheld(this.#isSecure)) return [];
+    if (command === undefined || this.#isUnacknowledged || cookie.isWithheld(this.#isSecure)) return [];
     if (command !== 'clear') return [cookie.set(command.id, command.end, this.#isSecure, clock.now())];
     const { presentName } = this.#readCookies();
     return presentName === undefined ? [] : [cookie.clear(presentName, this.#isSecure)];
+  }
+
+  /** Who logs a request logs this with it. */
+  [inspect.custom](): SessionView {
+    return this.session;
   }
 
   #logFailure(error: unknown): void {
     const { stack, message } = Object(error) as Partial<Error>;
     this.services.events.error(stack ?? message ?? 'The answer could not be sent.');
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** Marks a browser that was sent back to its own URL once, so that it is not sent in circles. */

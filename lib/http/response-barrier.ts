@@ -11,6 +11,8 @@ export interface ResponseGate {
    * @returns undefined when the answer can leave at once; otherwise when it can, or why it cannot
    */
   settle(status: number): Promise<void> | undefined;
+  /** The exception filters were told that the session was not saved: what leaves now is their answer. */
+  readonly hasFailed: boolean;
   /** Adds what the answer has to say about the session. */
   writeHead(head: HeadWriter): void;
   /** An answer that takes the place of a 409 for a session with a new id: repeat the request. */
@@ -28,7 +30,8 @@ interface HeldCall {
   readonly args: unknown[];
 }
 
-const METHODS: readonly Method[] = ['writeHead', 'write', 'end', 'flushHeaders'];
+/** What sends a response piece by piece, so that time passes between its first byte and its end. */
+const STREAMING: readonly Method[] = ['write', 'flushHeaders'];
 
 /**
  * Holds back the first byte of a response until the session is saved (law 2), whoever sends it: a handler with
@@ -42,7 +45,8 @@ const METHODS: readonly Method[] = ['writeHead', 'write', 'end', 'flushHeaders']
 export class ResponseBarrier {
   readonly #originals: Patched;
   readonly #patches: Patched;
-  #phase: 'open' | 'holding' | 'released' | 'replaced' = 'open';
+  #phase: 'open' | 'holding' | 'released' | 'replacing' | 'replaced' = 'open';
+  #isWatched = false;
   #held: HeldCall[] = [];
   #heldStatus: { code: number; message: string | undefined } = { code: 200, message: undefined };
 
@@ -65,7 +69,6 @@ export class ResponseBarrier {
       flushHeaders: (...args) => this.#call('flushHeaders', args),
     };
     Object.assign(target, this.#patches);
-    response.once('close', () => gate.closed());
   }
 
   /** The first byte is on its way: what is set now needs a save of its own, and no cookie can follow. */
@@ -91,7 +94,10 @@ export class ResponseBarrier {
       case 'holding':
         return this.#hold(method, args);
       case 'released':
+        if (STREAMING.includes(method)) this.#watchEnd();
         return this.#original(method, args);
+      case 'replacing':
+        return this.#originalUntilEnd(method, args);
       case 'replaced':
         return this.#swallow(method, args);
     }
@@ -106,8 +112,13 @@ export class ResponseBarrier {
       return this.#swallow(method, args);
     }
     const settling = this.gate.settle(status);
+    if (!settling && this.gate.hasFailed) {
+      this.#beginReplacing();
+      return this.#originalUntilEnd(method, this.#withHead(method, args));
+    }
     if (!settling) {
       this.#release();
+      if (STREAMING.includes(method)) this.#watchEnd();
       return this.#original(method, this.#withHead(method, args));
     }
     this.#beginHold();
@@ -173,6 +184,7 @@ export class ResponseBarrier {
         const result = this.#original(method, index === 0 ? this.#withHead(method, args) : args);
         if (method === 'write') needsDrain = result !== false;
       });
+      if (!this.response.writableEnded) this.#watchEnd();
       if (needsDrain && !this.response.writableEnded) this.response.emit('drain');
     } catch (error) {
       // Invalid header characters, for example: without a barrier the caller had got the error.
@@ -209,9 +221,8 @@ export class ResponseBarrier {
   }
 
   #answer(status: number, body: object | undefined, headers: OutgoingHttpHeaders = {}): void {
-    this.#phase = 'released'; // the originals call each other
+    this.#beginReplacing();
     const { response } = this;
-    response.on('unpipe', (source: Readable) => source.destroy()); // nobody reads it to its end any more
     for (const name of response.getHeaderNames()) if (describesTheAnswer(name)) response.removeHeader(name);
     response.statusCode = status;
     if (!this.#isHttp2) response.statusMessage = '';
@@ -223,8 +234,19 @@ export class ResponseBarrier {
     if (body) head.set('Content-Type', 'application/json; charset=utf-8');
     const text = body ? JSON.stringify(body) : '';
     head.set('Content-Length', String(Buffer.byteLength(text)));
-    this.#original('end', response.req?.method === 'HEAD' ? [] : [text]);
-    this.#phase = 'replaced';
+    this.#originalUntilEnd('end', response.req?.method === 'HEAD' ? [] : [text]);
+  }
+
+  /** An error answer leaves, ours or a filter's; what the handler still streams must not run into it. */
+  #beginReplacing(): void {
+    this.#phase = 'replacing';
+    this.response.on('unpipe', (source: Readable) => source.destroy()); // nobody reads it to its end any more
+  }
+
+  #originalUntilEnd(method: Method, args: unknown[]): unknown {
+    const result = this.#original(method, args); // the originals call each other
+    if (method === 'end') this.#phase = 'replaced';
+    return result;
   }
 
   #withHead(method: Method, args: unknown[]): unknown[] {
@@ -233,12 +255,24 @@ export class ResponseBarrier {
     return head.arguments ?? args;
   }
 
-  /** Takes the patches off, unless somebody has wrapped them meanwhile; then they pass everything through. */
+  /** Takes the patches off that are not needed to see that the response is streamed. */
   #release(): void {
     this.#phase = 'released';
+    this.#takeOff('writeHead');
+    this.#takeOff('end');
+  }
+
+  /** Tells the gate of the response's end; one that is sent in one piece has nothing to tell. */
+  #watchEnd(): void {
+    STREAMING.forEach((method) => this.#takeOff(method));
+    if (!this.#isWatched) this.response.once('close', () => this.gate.closed());
+    this.#isWatched = true;
+  }
+
+  /** Where somebody has wrapped a patch meanwhile, it stays, and passes everything through. */
+  #takeOff(method: Method): void {
     const target = this.response as unknown as Patched;
-    for (const method of METHODS)
-      if (target[method] === this.#patches[method]) target[method] = this.#originals[method];
+    if (target[method] === this.#patches[method]) target[method] = this.#originals[method];
   }
 
   #original(method: Method, args: unknown[]): unknown {

@@ -72,12 +72,12 @@ export class SessionCookie {
   #readName(header: string, name: string): CookiesRead {
     const values = cookieValues(header, name);
     if (values.length === 0) return NOTHING;
-    const ids = new Map<string, VerifiedId>();
+    const ids: VerifiedId[] = [];
     for (const value of values) {
       const verified = this.codec.decode(value, name);
-      if (verified) ids.set(verified.id, verified);
+      if (verified && !ids.some(({ id }) => id === verified.id)) ids.push(verified);
     }
-    return { ids: [...ids.values()], presentName: name };
+    return { ids, presentName: name };
   }
 
   #write(name: string, value: string, isSecure: boolean, maxAge: number | undefined): string {

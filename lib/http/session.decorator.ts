@@ -1,5 +1,10 @@
 import { createParamDecorator, type ExecutionContext, type PipeTransform, type Type } from '@nestjs/common';
-import { type Session as SessionInterface, type SessionData, SessionView } from '../core/session.js';
+import {
+  isLoaded,
+  type Session as SessionInterface,
+  type SessionData,
+  SessionView,
+} from '../core/session.js';
 import { SessionUsageError } from '../errors.js';
 import { showToViews } from './view-locals.js';
 
@@ -9,12 +14,22 @@ import { showToViews } from './view-locals.js';
  */
 export interface Session<T extends object = SessionData> extends SessionInterface<T> {}
 
-const sessionParam = createParamDecorator(async (key: string | undefined, context: ExecutionContext) => {
-  const http = context.switchToHttp();
-  const session = await sessionOf(http.getRequest<object>()).load();
-  showToViews(http.getResponse<object>(), session);
-  return key === undefined ? session : (session as unknown as { get(key: string): unknown }).get(key);
-});
+/** Runs after the interceptor has loaded the session; elsewhere (another kind of context) it waits itself. */
+const parameterOf = (key: string | undefined, context: ExecutionContext): unknown => {
+  const session = sessionOf(context.getArgByIndex<object>(0));
+  const parameter = () => {
+    showToViews(context.getArgByIndex<object>(1), session);
+    return key === undefined ? session : (session as unknown as { get(key: string): unknown }).get(key);
+  };
+  return isLoaded(session) ? parameter() : session.load().then(parameter);
+};
+
+const sessionParam = createParamDecorator(parameterOf);
+
+/** Whether an entry of Nest's route metadata was made by our decorator. */
+export function isSessionParameter(parameter: unknown): boolean {
+  return (parameter as { factory?: unknown } | undefined)?.factory === parameterOf;
+}
 
 /**
  * @param key the name of one value; the whole session without it
