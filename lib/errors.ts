@@ -118,6 +118,7 @@ export class SessionOptionsError extends Error {
   constructor(readonly problems: readonly string[]) {
     super(`SessionModule can't start:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.name = 'SessionOptionsError';
+    this.stack = `${this.name}: ${this.message}`; // the mistake stands in the options, not in our code
   }
 }
 

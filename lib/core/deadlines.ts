@@ -64,7 +64,7 @@ export function cookieEndOf(
   return policy === BROWSER_POLICY || !options.persistent ? 'browser' : absoluteExpiresAt;
 }
 
-/** What `Max-Age` says, in whole seconds. */
+/** What `Max-Age` says, in whole seconds: rounded, for the clock has moved since the deadline was computed. */
 export function maxAgeSeconds(end: EpochMs, now: EpochMs): number {
-  return Math.max(0, Math.floor(Math.min(end - now, MAX_COOKIE_AGE_MS) / 1000));
+  return Math.max(0, Math.round(Math.min(end - now, MAX_COOKIE_AGE_MS) / 1000));
 }

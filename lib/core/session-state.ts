@@ -108,6 +108,10 @@ export class SessionState {
     return this.#deadlineAt(this.clock.now());
   }
 
+  get absoluteExpiresAt(): EpochMs {
+    return this.stored?.record.absoluteExpiresAt ?? this.createdAt + this.options.absoluteTimeoutMs;
+  }
+
   get expiryAge(): number {
     return Math.round((this.expiresAt - this.clock.now()) / 1000);
   }
@@ -118,7 +122,7 @@ export class SessionState {
 
   /** When the cookie of this session ends. */
   get cookieEnd(): CookieEnd {
-    return cookieEndOf(this.#policy, this.#absoluteExpiresAt, this.options);
+    return cookieEndOf(this.#policy, this.absoluteExpiresAt, this.options);
   }
 
   /** When the cookie that the browser holds ends, as far as the record tells. */
@@ -142,7 +146,7 @@ export class SessionState {
     this.#policy = policyOf(expiry);
     const unbounded = deadlineOf(this.#policy, this.clock.now(), Infinity, this.options);
     const isOwn = this.#policy.startsWith('idle:') || this.#policy.startsWith('until:');
-    return { isBeyondAbsolute: isOwn && unbounded > this.#absoluteExpiresAt };
+    return { isBeyondAbsolute: isOwn && unbounded > this.absoluteExpiresAt };
   }
 
   /**
@@ -180,7 +184,7 @@ export class SessionState {
       createdAt: this.createdAt,
       lastSeenAt: now,
       expiresAt: this.#deadlineAt(now),
-      absoluteExpiresAt: this.#absoluteExpiresAt,
+      absoluteExpiresAt: this.absoluteExpiresAt,
       policy: this.#policy,
     };
     return { kind: 'create', record, values };
@@ -209,12 +213,8 @@ export class SessionState {
     return this.stored !== undefined && this.#policy !== this.stored.record.policy;
   }
 
-  get #absoluteExpiresAt(): EpochMs {
-    return this.stored?.record.absoluteExpiresAt ?? this.createdAt + this.options.absoluteTimeoutMs;
-  }
-
   #deadlineAt(now: EpochMs): EpochMs {
-    return deadlineOf(this.#policy, now, this.#absoluteExpiresAt, this.options);
+    return deadlineOf(this.#policy, now, this.absoluteExpiresAt, this.options);
   }
 }
 

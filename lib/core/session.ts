@@ -103,6 +103,8 @@ export interface Session<T extends object = SessionData> {
   setExpiry(expiry: Duration | Date | 'browser' | undefined): void;
   /** When the session ends if nobody comes back. */
   readonly expiresAt: Date;
+  /** When it ends however often it is used; only a new authentication moves this. */
+  readonly absoluteExpiresAt: Date;
   /** Seconds until `expiresAt`. */
   readonly expiryAge: number;
   readonly expiresAtBrowserClose: boolean;
@@ -275,6 +277,10 @@ export class SessionView {
 
   get expiresAt(): Date {
     return new Date(this.#state.expiresAt);
+  }
+
+  get absoluteExpiresAt(): Date {
+    return new Date(this.#state.absoluteExpiresAt);
   }
 
   get expiryAge(): number {

@@ -1,22 +1,26 @@
 import { Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { Session } from 'nest-session';
-import { ShopConfig } from './config.js';
 import { Page, ThenShow } from './pages/page.decorators.js';
 
 /** Shows visitors their session: all but its id, which no code gets to see. */
 @Controller('session')
 export class InspectorController {
-  constructor(private readonly config: ShopConfig) {}
-
   @Get()
   @Page('session')
   inspect(@Session() session: Session) {
-    const { handle, isNew, isConfirmed, createdAt, lastSeenAt, expiresAt } = session;
-    const endsAt = new Date(createdAt.getTime() + this.config.absoluteTimeout * 1000);
+    const {
+      handle,
+      isNew,
+      isConfirmed,
+      createdAt,
+      lastSeenAt,
+      expiresAt,
+      absoluteExpiresAt: endsAt,
+    } = session;
     return { handle, isNew, isConfirmed, createdAt, lastSeenAt, expiresAt, endsAt, values: sizesOf(session) };
   }
 
-  /** What an application does after each login; `auth.login` does it by itself. */
+  /** What an application does after each login. */
   @Post('renew')
   @HttpCode(200)
   @ThenShow('/session')
