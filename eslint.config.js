@@ -37,7 +37,7 @@ const restrictImports = (...patterns) => ({
 });
 
 export default defineConfig(
-  globalIgnores(['**/dist/', 'coverage/', 'test/package/consumers/', 'sample/**/public/']),
+  globalIgnores(['**/dist/', '.tmp/', 'coverage/', 'test/package/consumers/', 'sample/**/public/']),
   js.configs.recommended,
   {
     files: ['**/*.{js,mjs}'],
@@ -106,6 +106,7 @@ export default defineConfig(
     files: ['test/**/*.ts', 'sample/**/test/**/*.ts', 'bench/**/*.ts'],
     rules: {
       'no-console': 'off',
+      '@typescript-eslint/no-base-to-string': 'off', // what a session shows of itself is tested
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',

@@ -144,9 +144,7 @@ function withoutSecrets(cause: unknown): Error | undefined {
   const safe = new Error(redact(text));
   safe.name = redact(typeof name === 'string' ? name : 'Error');
   // The stack begins with the message, whose lines may look like frames.
-  const lines = String(stack ?? '')
-    .replace(text, '')
-    .split('\n');
+  const lines = (typeof stack === 'string' ? stack : '').replace(text, '').split('\n');
   const frames = lines.filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line));
   safe.stack = [`${safe.name}: ${safe.message}`, ...frames].join('\n');
   return typeof code === 'string' || typeof code === 'number' ? Object.assign(safe, { code }) : safe;

@@ -86,9 +86,7 @@ describe('SessionModule', () => {
       ['a promise of useFactory', { useFactory: () => Promise.resolve(store) }, MemorySessionStore],
       ['a dynamic module that exports SessionStore', { module: StoreModule }, CountedStore],
     ])('takes %s', async (_, option, expected) => {
-      const module = await compile([
-        SessionModule.forRoot({ store: option as never, secret: SECRET }),
-      ]).compile();
+      const module = await compile([SessionModule.forRoot({ store: option, secret: SECRET })]).compile();
       expect(module.get(SessionStore)).toBeInstanceOf(expected);
       expect(module.get(Symbol.for('nest-session.SessionStore'))).toBe(module.get(SessionStore));
       await module.close();
@@ -140,7 +138,7 @@ describe('SessionModule', () => {
       ['useClass', { useClass: CountedStore }],
       ['a dynamic module', { module: StoreModule }],
     ])('is overridden in one line without being constructed: %s', async (_, option) => {
-      const module = await compile([SessionModule.forRoot({ store: option as never, secret: SECRET })])
+      const module = await compile([SessionModule.forRoot({ store: option, secret: SECRET })])
         .overrideProvider(SessionStore)
         .useClass(MemorySessionStore)
         .compile();

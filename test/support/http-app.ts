@@ -51,6 +51,10 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+interface ExpressSettings {
+  set(name: string, value: unknown): void;
+}
+
 /** A Nest application with sessions, listening on a port of its own. */
 export async function startApp(options: TestAppOptions): Promise<TestApp> {
   const clock = options.clock ?? new FakeClock();
@@ -75,7 +79,7 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
   const adapter =
     platform === 'express' ? new ExpressAdapter() : new FastifyAdapter({ trustProxy: trustsProxy });
   if (platform === 'express' && trustsProxy)
-    (adapter.getInstance() as { set(name: string, value: unknown): void }).set('trust proxy', 1);
+    adapter.getInstance<ExpressSettings>().set('trust proxy', 1);
   const app = module.createNestApplication(adapter as ExpressAdapter, { logger: false });
   await options.setUp?.(app);
   await app.listen(0, '127.0.0.1');
