@@ -71,7 +71,9 @@ function printTable(all) {
   );
   for (const [platform, routes] of Object.entries(all)) {
     console.table(
-      Object.fromEntries(Object.entries(routes).map(([route, applications]) => [`${platform} ${route}`, rowOf(applications)])),
+      Object.fromEntries(
+        Object.entries(routes).map(([route, applications]) => [`${platform} ${route}`, rowOf(applications)]),
+      ),
     );
   }
 }
@@ -82,7 +84,8 @@ function rowOf({ baseline, none, ...others }) {
     'baseline (empty interceptor)': `${median(baseline).toFixed(1)} µs`,
     'of it the interceptor': inWords(difference(baseline, none)),
   };
-  for (const [name, rounds] of Object.entries(others)) row[name] = `+ ${inWords(difference(rounds, baseline))}`;
+  for (const [name, rounds] of Object.entries(others))
+    row[name] = `+ ${inWords(difference(rounds, baseline))}`;
   return row;
 }
 

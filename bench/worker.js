@@ -14,7 +14,6 @@ const WARM_UP_REQUESTS = 10_000;
 
 const [platform, rounds, requests] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 
-
 const clients = {};
 for (const [name, start] of Object.entries(applications[platform]))
   clients[name] = await connect(name, await start());

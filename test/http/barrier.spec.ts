@@ -167,7 +167,7 @@ describe.each(transports)('The barrier on %s', (transport) => {
   afterAll(() => app.close());
 
   const ask = (path: string, query: Partial<Ask> = {}) =>
-    app.send(`/${path}?${new URLSearchParams(query as Record<string, string>)}`, {
+    app.send(`/${path}?${new URLSearchParams(query as Record<string, string>).toString()}`, {
       headers: { origin: 'https://shop.example' },
     });
 

@@ -8,37 +8,56 @@ import {
 } from 'nest-session';
 import { describeSessionStore } from 'nest-session/testing';
 
-/** The least that a store of one's own can be: four methods over a service that can only get, set and delete. */
+/** A service on the network that can get, set and delete, each some time after it was asked. */
+class KeyValueService {
+  readonly #texts = new Map<string, string>();
+
+  async get(key: string): Promise<string | undefined> {
+    await turn();
+    return this.#texts.get(key);
+  }
+
+  async set(key: string, text: string): Promise<void> {
+    await turn();
+    this.#texts.set(key, text);
+  }
+
+  async delete(key: string): Promise<void> {
+    await turn();
+    this.#texts.delete(key);
+  }
+}
+
+/** The least that a store of one's own can be. Between its get and its set others get and set. */
 class FourMethodStore extends SessionStore {
-  readonly #service = new Map<string, string>();
+  readonly #service = new KeyValueService();
 
   constructor(private readonly clock: SessionClock) {
     super();
   }
 
   async load(key: string): Promise<SessionRecord | undefined> {
-    await turn();
-    const text = this.#service.get(key);
+    const text = await this.#service.get(key);
     const record = text === undefined ? undefined : (JSON.parse(text) as SessionRecord);
     return record && record.expiresAt > this.clock.now() ? record : undefined;
   }
 
   async create(key: string, record: SessionRecord): Promise<boolean> {
     if (await this.load(key)) return false;
-    this.#service.set(key, JSON.stringify(record));
+    await this.#service.set(key, JSON.stringify(record));
     return true;
   }
 
   async save(key: string, change: SessionChange): Promise<boolean> {
     const record = await this.load(key);
     if (!record) return false;
-    this.#service.set(key, JSON.stringify(applyChange(record, change)));
+    await this.#service.set(key, JSON.stringify(applyChange(record, change)));
     return true;
   }
 
   async delete(key: string): Promise<boolean> {
     const isThere = (await this.load(key)) !== undefined;
-    this.#service.delete(key);
+    await this.#service.delete(key);
     return isThere;
   }
 }

@@ -78,8 +78,7 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
   const { platform, trustsProxy = false } = options;
   const adapter =
     platform === 'express' ? new ExpressAdapter() : new FastifyAdapter({ trustProxy: trustsProxy });
-  if (platform === 'express' && trustsProxy)
-    adapter.getInstance<ExpressSettings>().set('trust proxy', 1);
+  if (platform === 'express' && trustsProxy) adapter.getInstance<ExpressSettings>().set('trust proxy', 1);
   const app = module.createNestApplication(adapter as ExpressAdapter, { logger: false });
   await options.setUp?.(app);
   await app.listen(0, '127.0.0.1');

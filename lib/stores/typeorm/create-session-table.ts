@@ -1,4 +1,10 @@
-import { type MigrationInterface, type QueryRunner, Table, type TableColumnOptions } from 'typeorm';
+import {
+  type ColumnType,
+  type MigrationInterface,
+  type QueryRunner,
+  Table,
+  type TableColumnOptions,
+} from 'typeorm';
 import { isMySql } from './entity-metadata.js';
 
 /** A migration that creates the session table, and drops it when it is reverted. */
@@ -57,12 +63,18 @@ export class CreateSessionTable1764000000000 extends createSessionTable('session
 
 function tableFor({ connection }: QueryRunner, name: string): Table {
   const { driver, namingStrategy, options } = connection; // `dataSource` in TypeORM 1 alone
-  const columnName = (property: string) => namingStrategy.columnName(property, undefined, []);
+  const onMySql = isMySql(options.type);
+  const columnName = (property: string) => namingStrategy.columnName(property, '', []);
   const columns = COLUMNS.map((column) => {
-    const isLarge = column.name === 'data' && isMySql(options.type);
-    const type = driver.normalizeType({ type: isLarge ? 'mediumtext' : (column.type as 'text') });
-    return { ...column, name: columnName(column.name), type };
+    const type = column.name === 'data' && onMySql ? 'mediumtext' : (column.type as ColumnType);
+    return { ...column, name: columnName(column.name), type: driver.normalizeType({ type }) };
   });
-  const indices = INDEXED.map((property) => ({ columnNames: [columnName(property)] }));
-  return new Table({ name, columns, indices });
+  const uniqueNames = columns.filter(({ isUnique }) => isUnique).map((column) => column.name);
+  const indices = INDEXED.map((property) => ({ columnNames: [columnName(property)], isUnique: false }));
+  if (!onMySql) return new Table({ name, columns, indices });
+
+  // There synchronize makes unique indexes and no unique constraints, which differ in their names.
+  const uniques = uniqueNames.map((column) => ({ columnNames: [column], isUnique: true }));
+  const plain = columns.map((column) => ({ ...column, isUnique: false }));
+  return new Table({ name, columns: plain, indices: [...indices, ...uniques] });
 }

@@ -46,12 +46,15 @@ function codeOf(error: unknown): unknown {
   return driverError?.code ?? code;
 }
 
-/** Where drivers put what they were sent: TypeORM, mysql2 (with the parameters filled in), PostgreSQL. */
+/** Where they keep what they were sent: TypeORM, mysql2 (with the parameters filled in), PostgreSQL. */
 const TELLTALE = ['query', 'parameters', 'sql', 'sqlMessage', 'detail', 'where', 'internalQuery'];
 
 function withoutParameters(error: unknown): unknown {
-  if (typeof error !== 'object' || error === null) return error;
-  for (const property of TELLTALE) Reflect.deleteProperty(error, property);
-  if ('driverError' in error) withoutParameters(error.driverError);
+  const { driverError } = Object(error) as { driverError?: object };
+  if (driverError === undefined) return error; // none of TypeORM's: what the caller's own code threw stays as it is
+  for (const property of TELLTALE) {
+    Reflect.deleteProperty(error as object, property);
+    Reflect.deleteProperty(driverError, property);
+  }
   return error;
 }

@@ -3,11 +3,14 @@ import { RECORD_FORMAT, type SessionRecord, tombstoneOf } from '../../core/recor
 import type { SessionEntity } from './session.entity.js';
 import { readValues, writeValues } from './values-text.js';
 
-/** The columns that a record fills; `key`, `previousKey` and `version` belong to the statement that writes. */
-export type RecordColumns = Omit<SessionEntity, 'key' | 'previousKey' | 'previousUntil' | 'version'>;
+/** What a record says; the names that a row goes by and its version are for the statement that writes to say. */
+export type RecordColumns = Omit<
+  SessionEntity,
+  'handle' | 'key' | 'previousKey' | 'previousUntil' | 'version'
+>;
 
 export function columnsOf(record: SessionRecord): RecordColumns {
-  const { values, userId, gone, corrupt: _, ...same } = record;
+  const { values, userId, gone, handle: _handle, corrupt: _corrupt, ...same } = record;
   return { ...same, data: writeValues(values), userId: userId ?? null, gone: gone ?? null };
 }
 

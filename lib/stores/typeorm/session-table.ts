@@ -127,18 +127,23 @@ export class SessionTable {
   /**
    * Deletes up to `limit` rows. Several cleaners side by side share the work where the database can skip locked rows.
    *
-   * @returns how many rows were deleted, and how many of them were sessions and no tombstones
+   * @returns how many rows were found, and how many sessions were deleted, tombstones not counted
    */
-  deleteSome(where: RowsWhere, limit: number): Promise<{ rows: number; sessions: number }> {
+  deleteSome(where: RowsWhere, limit: number): Promise<{ found: number; sessions: number }> {
     const deleteSome = async (manager: EntityManager) => {
       const select = this.#select(manager).where(where).orderBy('session.expiresAt').limit(limit);
       select.select(['session.handle', 'session.gone', 'session.expiresAt']);
       if (this.canLockRows) select.setLock('pessimistic_write');
       if (canSkipLocked(this.#dataSource)) select.setOnLocked('skip_locked');
       const found = await select.getMany();
-      const handles = found.map(({ handle }) => handle);
-      if (found.length > 0) await this.#delete(manager, { ...where, handle: In(handles) });
-      return { rows: found.length, sessions: found.filter(({ gone }) => gone === null).length };
+      const handlesOf = (rows: SessionEntity[]) => ({ handle: In(rows.map(({ handle }) => handle)) });
+      const sessions = found.filter(({ gone }) => gone === null);
+      const tombstones = found.filter(({ gone }) => gone !== null);
+      if (tombstones.length > 0) await this.#delete(manager, { ...where, ...handlesOf(tombstones) });
+      // By what the statement says: without a lock another cleaner may have been faster.
+      const deleted =
+        sessions.length > 0 ? await this.#delete(manager, { ...where, ...handlesOf(sessions) }) : 0;
+      return { found: found.length, sessions: deleted };
     };
     if (!this.canLockRows) return this.#write(() => deleteSome(this.#dataSource.manager));
     return this.#write(() => this.#dataSource.transaction('READ COMMITTED', deleteSome));

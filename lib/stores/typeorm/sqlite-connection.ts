@@ -16,21 +16,27 @@ export async function applicationTransactionOver(dataSource: DataSource): Promis
   while (runner.isTransactionActive) await nextTransactionEnd(dataSource);
 }
 
-const waiting = new WeakMap<DataSource, Promise<void>>();
+const transactionEnds = new WeakMap<DataSource, Promise<void>>();
 
+/** One subscriber for all that wait; it goes in a later microtask, for TypeORM is just iterating over the subscribers. */
 function nextTransactionEnd(dataSource: DataSource): Promise<void> {
-  let end = waiting.get(dataSource);
-  if (!end) {
-    end = new Promise<void>((resolve) => {
-      const ended = () => {
-        waiting.delete(dataSource);
-        dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
-        resolve();
-      };
-      const subscriber = { afterTransactionCommit: ended, afterTransactionRollback: ended };
-      dataSource.subscribers.push(subscriber);
-    });
-    waiting.set(dataSource, end);
-  }
+  const known = transactionEnds.get(dataSource);
+  if (known) return known;
+
+  const { promise, resolve } = withResolvers();
+  const subscriber = { afterTransactionCommit: resolve, afterTransactionRollback: resolve };
+  dataSource.subscribers.push(subscriber);
+  const end = promise.then(() => {
+    transactionEnds.delete(dataSource);
+    dataSource.subscribers.splice(dataSource.subscribers.indexOf(subscriber), 1);
+  });
+  transactionEnds.set(dataSource, end);
   return end;
+}
+
+/** `Promise.withResolvers`, which Node 20 does not have. */
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((resolved) => (resolve = resolved));
+  return { promise, resolve };
 }

@@ -60,6 +60,9 @@ const OPTIONS = Symbol('nest-session.TypeOrmSessionOptions');
 /** So many times an update may lose against a parallel one before it takes the row's lock. */
 const ROUNDS_WITHOUT_LOCK = 5;
 
+/** SQLite has no row locks: there it goes on, but not for ever, for the rounds of one process leave no time for timers. */
+const MAX_ROUNDS = 1_000;
+
 /** What a write has to know of the row that it changes. */
 type RowState = Pick<SessionEntity, 'version' | 'previousKey' | 'previousUntil'>;
 
@@ -72,8 +75,9 @@ interface Stored extends RowState {
  * Keeps sessions in a table of the application's database: PostgreSQL, MySQL, MariaDB, SQLite.
  *
  * An update is a compare-and-swap on the row's version: two requests that change different values both win, and
- * nothing is locked while a handler runs. Statements run outside of the application's transactions; on SQLite, where a
- * data source has one connection, a write waits until the application's transaction is over.
+ * nothing is locked while a handler runs. Statements run outside of the application's transactions. On SQLite, where a
+ * data source has one connection, a write therefore waits until the application's transaction is over: there, do not
+ * await `session.save()` inside one.
  *
  * @example
  * SessionModule.forRoot({ store: TypeOrmSessionStore, … })
@@ -148,7 +152,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   async create(key: string, record: SessionRecord): Promise<boolean> {
     const row: RowState = { version: 1, previousKey: key, previousUntil: null };
-    const created = await this.#table.insert({ ...this.#columnsOf(record), ...row, key });
+    const { handle } = record;
+    const created = await this.#table.insert({ ...this.#columnsOf(record), ...row, handle, key });
     if (created) this.#remember(record, row);
     return created;
   }
@@ -223,10 +228,10 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     const where = { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
     let deleted = 0;
     while (!signal?.aborted) {
-      const { rows, sessions } = await this.#table.deleteSome(where, batchSize);
+      const { found, sessions } = await this.#table.deleteSome(where, batchSize);
       deleted += sessions;
-      if (rows > 0) onProgress?.(deleted);
-      if (rows < batchSize) break;
+      if (found > 0) onProgress?.(deleted);
+      if (found < batchSize) break;
     }
     return deleted;
   }
@@ -308,6 +313,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       const { handle } = stored.record;
       if (round > ROUNDS_WITHOUT_LOCK && this.#table.canLockRows)
         return this.#updateLocked(key, handle, compute);
+      if (round > MAX_ROUNDS)
+        throw new Error(`The session changed ${MAX_ROUNDS} times before it could be saved.`);
       const where = { ...this.#living(), key, handle, version: stored.version };
       const values = { ...compute(stored), version: stored.version + 1 };
       if ((await this.#table.update(where, values)) > 0) return stored;
@@ -353,7 +360,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   async #keepOlderMark(key: string, { record, previousKey, previousUntil }: Stored): Promise<void> {
     const isOver = previousUntil === null || previousUntil <= this.#clock.now();
     if (isOver || previousKey === key) return;
-    const mark = columnsOf(tombstoneOf(record, 'renamed', previousUntil));
+    const mark: RowValues = columnsOf(tombstoneOf(record, 'renamed', previousUntil));
     const handle = randomBytes(16).toString('hex'); // a primary key; the session's own is in use
     await this.#table.insert({
       ...mark,

@@ -67,6 +67,20 @@ export function save({ describe, it }: TestRunner, subject: Subject): void {
       assert.equal((await subject.store.load(key))?.lastSeenAt, record.lastSeenAt);
     });
 
+    it('keeps the later visit that a parallel request noted since the session was loaded', async () => {
+      const [key, record] = await created();
+      const loaded = await subject.store.load(key);
+      const later = { lastSeenAt: record.lastSeenAt + 5_000, expiresAt: record.expiresAt + 5_000 };
+      await subject.store.touch(key, { ...later, basedOn: '' });
+      const { lastSeenAt, expiresAt } = record;
+      await subject.store.save(key, aChange({ set: { a: '1' }, lastSeenAt, expiresAt }), loaded);
+      expectRecord(await subject.store.load(key), {
+        ...record,
+        values: { a: '1' },
+        lastSeenAt: later.lastSeenAt,
+      });
+    });
+
     it('writes the values but not the deadline when that was computed from another policy', async () => {
       const [key, record] = await created({ policy: 'theirs' });
       const change = aChange({ set: { a: '1' }, basedOn: 'mine', expiresAt: record.expiresAt + 9_000 });

@@ -1,0 +1,223 @@
+import { Injectable, type Type } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { MemorySessionStore, SessionModule, type SessionModuleOptions, SessionStore } from 'nest-session';
+import { aChange, aRecord, newKey } from 'nest-session/testing';
+import {
+  CreateSessionTable1764000000000,
+  createSessionTable,
+  MySqlSessionEntity,
+  SessionEntity,
+  TypeOrmSessionStore,
+} from 'nest-session/typeorm';
+import {
+  Column,
+  DataSource,
+  type DataSourceOptions,
+  DefaultNamingStrategy,
+  Entity,
+  type MigrationInterface,
+} from 'typeorm';
+import { describeDatabases, type TestDatabase } from '../support/databases.js';
+
+const secret = 'a secret of at least thirty-two characters';
+
+@Entity('visitor_session')
+class VisitorSession extends SessionEntity {
+  @Column({ type: 'varchar', length: 20, nullable: true })
+  tenantId!: string | null;
+}
+
+@Entity('visitor_session')
+class MySqlVisitorSession extends MySqlSessionEntity {
+  @Column({ type: 'varchar', length: 20, nullable: true })
+  tenantId!: string | null;
+}
+
+@Entity('session', { schema: 'web' })
+class WebSession extends SessionEntity {}
+
+class SnakeCase extends DefaultNamingStrategy {
+  override columnName(property: string, customName: string, prefixes: string[]): string {
+    const snake = property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    return super.columnName(snake, customName, prefixes);
+  }
+}
+
+await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create }) => {
+  const visitorSession: Type<VisitorSession> = name === 'MariaDB' ? MySqlVisitorSession : VisitorSession;
+  let database: TestDatabase;
+  const cleanUp: (() => Promise<void>)[] = [];
+
+  beforeEach(async () => {
+    database = await create();
+    cleanUp.push(database.drop);
+  });
+  afterEach(async () => {
+    for (const clean of cleanUp.splice(0).reverse()) await clean();
+  });
+
+  const connect = async (options: Partial<DataSourceOptions>): Promise<DataSource> => {
+    const dataSource = await new DataSource({
+      ...database.options,
+      ...options,
+    } as DataSourceOptions).initialize();
+    cleanUp.push(() => dataSource.destroy());
+    return dataSource;
+  };
+
+  const startNest = async (
+    store: SessionModuleOptions['store'],
+    connection: object = { autoLoadEntities: true, synchronize: true },
+  ) => {
+    const module = await Test.createTestingModule({
+      imports: [
+        TypeOrmModule.forRoot({ ...database.options, ...connection }),
+        SessionModule.forRoot({ secret, store }),
+      ],
+    }).compile();
+    cleanUp.push(() => module.close());
+    await module.init();
+    return module;
+  };
+
+  /** Creates, loads and saves one session. */
+  const useOnce = async (store: SessionStore): Promise<string> => {
+    const key = newKey();
+    expect(await store.create(key, aRecord({ values: { a: '1' } }))).toBe(true);
+    expect(await store.save(key, aChange({ set: { b: '2' } }), await store.load(key))).toBe(true);
+    expect({ ...(await store.load(key))?.values }).toEqual({ a: '1', b: '2' });
+    return key;
+  };
+
+  describe('by Nest', () => {
+    it('works with autoLoadEntities and nothing else said', async () => {
+      const store = entity === SessionEntity ? TypeOrmSessionStore : TypeOrmSessionStore.with({ entity });
+      const module = await startNest(store);
+      expect(module.get(SessionStore)).toBeInstanceOf(TypeOrmSessionStore);
+      await useOnce(module.get(SessionStore));
+    });
+
+    it('works on a data source with a name', async () => {
+      const store = TypeOrmSessionStore.with({ entity, dataSource: 'sessions' });
+      const module = await startNest(store, { name: 'sessions', autoLoadEntities: true, synchronize: true });
+      await useOnce(module.get(SessionStore));
+      const dataSource = module.get<DataSource>(getDataSourceToken('sessions'));
+      expect(await dataSource.getRepository(entity).count()).toBe(1);
+    });
+
+    it('works in an entity, a table and columns of your own', async () => {
+      const store = TypeOrmSessionStore.with<VisitorSession>({
+        entity: visitorSession,
+        columns: (session) => ({ tenantId: (session.get('tenant') as string | undefined) ?? null }),
+      });
+      const module = await startNest(store);
+      const sessions = module.get(DataSource).getRepository(visitorSession);
+      const tenantOf = async (key: string) => (await sessions.findOneByOrFail({ key })).tenantId;
+      const key = await useOnce(module.get(SessionStore));
+      expect(sessions.metadata.tableName).toBe('visitor_session');
+      expect(await tenantOf(key)).toBeNull();
+
+      const [newer] = [newKey()];
+      await module.get(SessionStore).save(key, aChange({ set: { tenant: '"acme"' } }));
+      expect(await tenantOf(key)).toBe('acme');
+      await module.get(SessionStore).rename(key, newer, aChange({ set: { tenant: '"bolt"' } }));
+      expect(await tenantOf(newer)).toBe('bolt');
+      await module.get(SessionStore).delete(newer, Date.now() + 30_000);
+      expect(await tenantOf(newer)).toBeNull(); // a tombstone holds nothing of the session
+    });
+
+    it('does not construct a store that a test overrides', async () => {
+      let wasConstructed = false;
+
+      @Injectable()
+      class Watched extends TypeOrmSessionStore.with({ entity }) {
+        readonly watch = (wasConstructed = true);
+      }
+      const imports = [
+        TypeOrmModule.forRoot({ ...database.options, autoLoadEntities: true }),
+        SessionModule.forRoot({ secret, store: Watched }),
+      ];
+      const module = await Test.createTestingModule({ imports })
+        .overrideProvider(SessionStore)
+        .useClass(MemorySessionStore)
+        .compile();
+      cleanUp.push(() => module.close());
+      await module.init();
+      expect(module.get(SessionStore)).toBeInstanceOf(MemorySessionStore);
+      expect(wasConstructed).toBe(false);
+    });
+
+    it('says at start-up what to write when the data source does not know the entity', async () => {
+      const starting = startNest(TypeOrmSessionStore.with({ entity }), {});
+      await expect(starting).rejects.toThrow(/autoLoadEntities: true.*entities: \[\w*SessionEntity\]/s);
+    });
+
+    if (name === 'MariaDB') {
+      it('says at start-up what to write when the data would end at 64 kB', async () => {
+        await expect(startNest(TypeOrmSessionStore)).rejects.toThrow(
+          /with\(\{ entity: MySqlSessionEntity \}\)/,
+        );
+      });
+    }
+  });
+
+  describe('by migration', () => {
+    /** What `synchronize` would still change after the migrations. */
+    const leftToDo = async (
+      of: Type<SessionEntity>,
+      migration: new () => MigrationInterface,
+      more: object = {},
+    ) => {
+      const dataSource = await connect({ ...more, entities: [of], migrations: [migration] });
+      await dataSource.runMigrations();
+      const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+      await useOnce(new TypeOrmSessionStore(dataSource, { entity: of }));
+      await dataSource.undoLastMigration();
+      expect(await dataSource.createQueryRunner().hasTable(dataSource.getMetadata(of).tablePath)).toBe(false);
+      return upQueries.map(({ query }) => query);
+    };
+
+    it('makes exactly what synchronize makes, and takes it away again', async () => {
+      expect(await leftToDo(entity, CreateSessionTable1764000000000)).toEqual([]);
+    });
+
+    it('follows the naming strategy', async () => {
+      const namingStrategy = new SnakeCase();
+      expect(await leftToDo(entity, CreateSessionTable1764000000000, { namingStrategy })).toEqual([]);
+    });
+
+    it('makes a table of another name, but for the columns of your own', async () => {
+      class CreateVisitors extends createSessionTable('visitor_session', 1764000000001) {
+        override async up(...[queryRunner]: Parameters<MigrationInterface['up']>): Promise<void> {
+          await super.up(queryRunner);
+          const type = queryRunner.connection.driver.normalizeType({ type: 'varchar' });
+          const { TableColumn } = await import('typeorm');
+          const column = new TableColumn({ name: 'tenantId', type, length: '20', isNullable: true });
+          await queryRunner.addColumn('visitor_session', column);
+        }
+      }
+      expect(await leftToDo(visitorSession, CreateVisitors)).toEqual([]);
+    });
+
+    if (name === 'PostgreSQL') {
+      it('makes a table in a schema', async () => {
+        const dataSource = await connect({});
+        await dataSource.query('CREATE SCHEMA web');
+        class CreateWebSessions extends createSessionTable('web.session', 1764000000001) {}
+        expect(await leftToDo(WebSession, CreateWebSessions)).toEqual([]);
+      });
+    }
+  });
+
+  if (name === 'MariaDB') {
+    it('keeps 4-byte characters in a table in latin1', async () => {
+      const dataSource = await connect({ entities: [entity] });
+      await dataSource.query('ALTER DATABASE CHARACTER SET latin1');
+      await dataSource.synchronize();
+      const [store, key] = [new TypeOrmSessionStore(dataSource, { entity }), newKey()];
+      await store.create(key, aRecord({ values: { '🍵': '"日本"' } }));
+      expect({ ...(await store.load(key))?.values }).toEqual({ '🍵': '"日本"' });
+    });
+  }
+});
