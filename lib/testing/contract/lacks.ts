@@ -1,5 +1,5 @@
 /**
- * What a store may lack, by the name under which it says so. Whatever is declared is printed as the title of a test
+ * What a store may lack, by the name under which it says so. Whatever is declared is printed in the title of the tests
  * and not asked for; whatever is not declared is tested.
  */
 export const STORE_LACKS = {
