@@ -9,6 +9,7 @@ import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
 import { keepOutOfCaches } from './cache-headers.js';
 import type { HeadWriter } from './head-writer.js';
+import { repeatCookie, repeatLocation } from './repeat-once.js';
 import { ResponseBarrier, type ResponseGate } from './response-barrier.js';
 import type { CookiesRead, SessionCookie } from './session-cookie.js';
 
@@ -184,13 +185,8 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   redirectInstead(status: number): string | undefined {
     if (status !== 409 || !this.#isRotated) return undefined;
-    const { method, headers, originalUrl, url = '' } = this.exchange.request;
-    if (method !== 'GET' && method !== 'HEAD') return undefined;
-    if (!headers.accept?.includes('text/html') || headers.cookie?.includes(`${REPEATED}=`)) return undefined;
-    const location = originalUrl ?? url;
-    if (!/^\/(?![/\\])/.test(location)) return undefined; // `//host` would lead elsewhere
-    const seconds = Math.ceil(this.services.rotationGraceMs / 1000);
-    this.#repeatCookie = `${REPEATED}=1; Max-Age=${seconds}; Path=/; HttpOnly; SameSite=Lax`;
+    const location = repeatLocation(this.exchange.request);
+    if (location !== undefined) this.#repeatCookie = repeatCookie(this.services.rotationGraceMs);
     return location;
   }
 
@@ -315,6 +311,3 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
-
-/** Marks a browser that was sent back to its own URL once, so that it is not sent in circles. */
-const REPEATED = 'nest-session-repeated';
