@@ -1,6 +1,7 @@
 /**
  * Turns each top-level value into text and back (Django's SESSION_SERIALIZER). `parse(stringify(v))` must give what
- * `JSON.parse(JSON.stringify(v))` gives: values are checked to be JSON before they come here.
+ * `JSON.parse(JSON.stringify(v))` gives: values are checked to be JSON before they come here. The same value must give the
+ * same text, for texts are compared to find what changed: one that encrypts with a random nonce makes each read a write.
  */
 export interface SessionSerializer {
   stringify(value: unknown): string;

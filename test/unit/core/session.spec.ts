@@ -176,6 +176,7 @@ describe('A session', () => {
       ['modified', (session) => session.modified],
       ['handle', (session) => session.handle],
       ['expiresAt', (session) => session.expiresAt],
+      ['absoluteExpiresAt', (session) => session.absoluteExpiresAt],
       ['expiryAge', (session) => session.expiryAge],
       ['data', (session) => session.data],
       ['in data', (session) => 'n' in session.data],

@@ -37,7 +37,7 @@ describe('keepOutOfCaches', () => {
     ['no-cache', 'no-cache', 'private, no-cache'],
     [['public', 'max-age=60'], 'public,max-age=60', 'private, max-age=60'],
   ])('Cache-Control %j: %j, and beside our cookie %j', (said, without, beside) => {
-    const headers = said === undefined ? {} : { 'Cache-Control': said };
+    const headers: Record<string, string | string[]> = said === undefined ? {} : { 'Cache-Control': said };
     expect(String(after(headers).cacheControl)).toBe(without);
     expect(after(headers, true).cacheControl).toBe(beside);
   });
