@@ -30,6 +30,7 @@ export interface ResolvedSessionOptions {
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const MIN_SECRET_LENGTH = 32;
+const MAX_NAME_LENGTH = 128;
 const MAKE_A_SECRET =
   'print a good one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"` and keep it out of the code';
 
@@ -167,6 +168,8 @@ function checkCookieSyntax(
     problems.push(
       'cookie.name has characters that a cookie name cannot have: write letters, digits, - and _.',
     );
+  if (name !== undefined && name.length > MAX_NAME_LENGTH)
+    problems.push(`cookie.name has more than ${MAX_NAME_LENGTH} characters: every request carries it.`);
   if (typeof path !== 'string' || !path.startsWith('/') || UNSAFE_ATTRIBUTE.test(path))
     problems.push("cookie.path must begin with / and have no control characters, ; or ,: write '/'.");
   if (domain !== undefined && !/^\.?[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(domain))

@@ -149,7 +149,7 @@ export class SessionValues {
 
   /** Takes the text that the store holds now for a name (undefined: none); what the request did to it is forgotten. */
   replace(name: string, text: string | undefined): void {
-    this.#touched?.delete(name);
+    if (!this.#touched?.get(name)?.isSet) this.#touched?.delete(name); // set while the update ran: that is newer
     this.#removed?.delete(name);
     const stored: Record<string, string> = Object.assign({ __proto__: null } as never, this.#stored);
     if (text === undefined) delete stored[name];

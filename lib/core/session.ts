@@ -347,11 +347,13 @@ function dataHandler(session: SessionView): ProxyHandler<Record<string, unknown>
       session.set(key as string, value);
       return true;
     },
-    defineProperty: (_, key, { value, get }) => {
-      if (get) return false;
-      session.set(key as string, value);
+    defineProperty: (_, key, descriptor) => {
+      if (!('value' in descriptor)) return false;
+      session.set(key as string, descriptor.value);
       return true;
     },
+    preventExtensions: () => false,
+    setPrototypeOf: () => false,
     has: (_, key) => typeof key === 'string' && session.has(key),
     deleteProperty: (_, key) => {
       if (typeof key === 'string') session.delete(key);

@@ -38,6 +38,7 @@ class CommittingObserver<T> {
   }
 
   #commitThenPass(value: T): Promise<void> | undefined {
+    if (this.subscriber.closed) return undefined; // it ended with an error, or nobody listens any more
     let committing: Promise<void> | undefined;
     try {
       committing = this.commit();

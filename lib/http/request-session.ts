@@ -137,7 +137,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
       await this.save();
     } else {
       if (state.values.isPending(name)) await this.save();
-      await this.services.backend.atomic(state, state.stored, name, change);
+      while (this.#committing) await this.#committing.catch(() => undefined);
+      const changing = this.services.backend.atomic(state, state.stored, name, change);
+      // Its failure is the handler's matter, and none of the commit that waits for it.
+      await this.#inTurn(changing.catch(() => undefined));
+      await changing;
     }
     return state.values.get(name);
   }
@@ -245,7 +249,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
       this.services.events.warnOnce('withheld', message);
       return undefined;
     }
-    const committing = this.#write(state, plan).finally(() => {
+    return this.#inTurn(this.#write(state, plan));
+  }
+
+  /** One command at a time: what comes meanwhile waits for it. */
+  #inTurn(command: Promise<void>): Promise<void> {
+    const committing = command.finally(() => {
       if (this.#committing === committing) this.#committing = undefined;
     });
     return (this.#committing = committing);

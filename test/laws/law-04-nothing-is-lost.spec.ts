@@ -54,6 +54,28 @@ class Pages {
     return {};
   }
 
+  /** What other code of the same request does while an atomic change waits for the store. */
+  @Post('meanwhile')
+  async meanwhile(@Session() session: Data) {
+    const counting = session.atomic('count', (count) => Number(count ?? 0) + 1);
+    session.set('count', 100);
+    session.set('note', 'meanwhile');
+    await Promise.all([counting, session.save()]);
+    return session.data;
+  }
+
+  /** Answers in spite of an atomic change that failed, and does not wait for it. */
+  @Post('in-spite')
+  inSpite(@Session() session: Data) {
+    session.set('note', 'in spite');
+    session
+      .atomic('count', () => {
+        throw new RangeError('sold out');
+      })
+      .catch(() => undefined);
+    return {};
+  }
+
   @Post('stock')
   async stock(@Session() session: Data, @Body() _: unknown) {
     const left = await session.atomic('stock', (stock) => {
@@ -165,6 +187,19 @@ describeLaw('law 4: nothing is lost', { controllers: [Pages] }, (law) => {
     const visitor = await visitorWith('/set/count/7');
     expect((await visitor.post('/both?fail=1')).status).toBe(500);
     expect((await visitor.get('/read')).json()).toEqual({ count: 11 });
+  });
+
+  it('keeps what the same request sets while an atomic change is under way', async () => {
+    const visitor = await visitorWith('/set/lang/en');
+    await visitor.post('/increment');
+    expect((await visitor.post('/meanwhile')).json()).toEqual({ lang: 'en', count: 100, note: 'meanwhile' });
+    expect((await visitor.get('/read')).json()).toEqual({ lang: 'en', count: 100, note: 'meanwhile' });
+  });
+
+  it('saves the rest when an atomic change fails and the handler does not mind', async () => {
+    const visitor = await visitorWith('/set/lang/en');
+    expect((await visitor.post('/in-spite')).status).toBe(201);
+    expect((await visitor.get('/read')).json()).toEqual({ lang: 'en', note: 'in spite' });
   });
 
   it('sells no more than there is, and an error in the change writes nothing', async () => {

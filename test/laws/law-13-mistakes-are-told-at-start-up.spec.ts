@@ -49,6 +49,11 @@ describe('law 13: mistakes are told at start-up', () => {
       /touchEvery is not shorter/,
     ],
     ['control characters in the name', { cookie: { name: 'a\r\nb' } }, /cookie.name has characters/],
+    [
+      'a name that every request would carry for nothing',
+      { cookie: { name: 'x'.repeat(129) } },
+      /more than 128/,
+    ],
     ['a semicolon in the name', { cookie: { name: 'a; Domain=evil' } }, /cookie.name has characters/],
     ['a semicolon in the path', { cookie: { path: '/; Domain=evil' } }, /cookie.path must begin/],
     ['a semicolon in the domain', { cookie: { domain: 'a.b; Path=/' } }, /cookie.domain is no host name/],

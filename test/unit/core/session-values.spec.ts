@@ -293,9 +293,18 @@ describe('SessionValues', () => {
     });
   });
 
-  it('replace() takes over what the store holds, and forgets what the request did to it', () => {
-    const values = open({ n: '1', m: '1' });
+  it('replace() keeps what was set while the store was asked: that is newer', () => {
+    const values = open({ n: '1' });
     values.set('n', 5);
+    values.replace('n', '9');
+
+    expect(values.get('n')).toBe(5);
+    expect(values.changes()?.set).toEqual({ n: '5' });
+  });
+
+  it('replace() takes over what the store holds, and forgets what was handed out', () => {
+    const values = open({ n: '[1]', m: '1' });
+    values.get('n');
     values.delete('m');
     values.replace('n', '9');
     values.replace('m', undefined);

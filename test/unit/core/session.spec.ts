@@ -417,6 +417,22 @@ describe('A session', () => {
 
       expect([...session.keys()]).toEqual(['a', 'b', 'c']);
       expect(() => Object.defineProperty(session.data, 'd', { get: () => 4 })).toThrow(TypeError);
+      for (const descriptor of [{ writable: false }, { set: () => undefined }])
+        expect(() => Object.defineProperty(session.data, 'a', descriptor)).toThrow(TypeError);
+      expect(session.get('a')).toBe(1);
+    });
+
+    it('cannot be frozen or given a prototype, and goes on working', () => {
+      const { session } = open();
+      session.set('a', 1);
+      for (const change of [
+        Object.freeze,
+        Object.preventExtensions,
+        (data: object) => Object.setPrototypeOf(data, Array.prototype),
+      ])
+        expect(() => change(session.data)).toThrow(TypeError);
+      session.set('b', 2);
+      expect(Object.keys(session.data)).toEqual(['a', 'b']);
     });
 
     it('refuses what JSON would change', () => {

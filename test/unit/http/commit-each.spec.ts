@@ -106,6 +106,24 @@ describe('commitEach', () => {
     },
   );
 
+  it('commits nothing more once it has ended, by an error or because nobody listens', async () => {
+    let commits = 0;
+    const failing = () => {
+      commits++;
+      return Promise.reject(new Error('commit'));
+    };
+    watch(commitEach(from(['a', 'b', 'c']), failing));
+    await settled();
+    expect(commits).toBe(1);
+
+    const { waiting, commit } = slowCommits();
+    const { subscription } = watch(commitEach(from(['a', 'b']), commit));
+    subscription.unsubscribe();
+    waiting[0].resolve();
+    await settled();
+    expect(waiting).toHaveLength(1);
+  });
+
   it('leaves the source when a commit failed', async () => {
     const source = new Subject<string>();
     watch(commitEach(source, () => Promise.reject(new Error('commit'))));
