@@ -3,6 +3,7 @@ export {
   applyChange,
   applyTouch,
   atomicChange,
+  type Authentication,
   RECORD_FORMAT,
   type SessionChange,
   type SessionRecord,

@@ -64,6 +64,15 @@ export interface SessionChange extends SessionTouch {
   readonly cleared?: boolean;
   /** A new expiry policy (`setExpiry`): it wins over the stored one, and so does `expiresAt` then. */
   readonly policy?: string;
+  /** The visitor has proved who they are. Comes with `rename` alone, for every authentication renews the id (law 8). */
+  readonly authentication?: Authentication;
+}
+
+/** What an authentication changes in a record, beside its values and deadlines. */
+export interface Authentication {
+  readonly userId: string;
+  /** The new absolute deadline; nothing else moves it (law 10). */
+  readonly absoluteExpiresAt: EpochMs;
 }
 
 /**
@@ -77,6 +86,7 @@ export function applyChange(record: SessionRecord, change: SessionChange): Sessi
   const deadlineFits = policyIsMine || change.basedOn === record.policy;
   return {
     ...record,
+    ...change.authentication,
     values: mergeValues(record.values, change),
     lastSeenAt: Math.max(record.lastSeenAt, change.lastSeenAt),
     policy: change.policy ?? record.policy,

@@ -54,6 +54,9 @@ export class SessionStoreUnsupportedError extends Error {
  * `storeTimeout`, and what a late answer did is not undone.
  */
 export abstract class SessionStore {
+  /** Whether what expires leaves by itself, as in Redis: there is nothing to clean, and `deleteExpired` answers 0. */
+  readonly expiresByItself: boolean = false;
+
   /**
    * Finds a living session, or the tombstone of one.
    *

@@ -107,9 +107,24 @@ export function manySessions({ describe, it }: TestRunner, subject: Subject): vo
     it('rejects count as unsupported', () => expectUnsupported(() => subject.store.count()));
   }
 
-  if (subject.has('cleaning')) deleteExpired({ describe, it } as TestRunner, subject, created);
+  it('says whether what expires leaves by itself', async () => {
+    assert.equal(subject.store.expiresByItself, subject.options.expiresByItself ?? false);
+  });
+
+  if (subject.options.expiresByItself) nothingToClean({ it }, subject);
+  else if (subject.has('cleaning')) deleteExpired({ describe, it } as TestRunner, subject, created);
   else
     it('rejects deleteExpired as unsupported', () => expectUnsupported(() => subject.store.deleteExpired()));
+}
+
+function nothingToClean({ it }: Pick<TestRunner, 'it'>, subject: Subject): void {
+  it('has nothing to clean', async () => {
+    const key = newKey();
+    await subject.store.create(key, aRecord({ expiresAt: subject.soon() }));
+    await subject.waitForIt();
+    assert.equal(await subject.store.deleteExpired(), 0);
+    await expectUnknown(subject.store, key);
+  });
 }
 
 function deleteExpired(

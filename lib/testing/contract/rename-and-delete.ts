@@ -64,6 +64,31 @@ export function renameAndDelete({ describe, it }: TestRunner, subject: Subject):
       expectRecord(await subject.store.load(key), record);
     });
 
+    it('makes an anonymous session a user’s, with a new absolute deadline', async () => {
+      const [key, record] = await created({ values: { cart: '["tea"]' } });
+      const [newer, userId] = [newKey(), `user ${newKey()}`];
+      const authentication = { userId, absoluteExpiresAt: record.absoluteExpiresAt + 5_000 };
+      const change = aChange({ set: { theme: '"dark"' }, authentication });
+      assert.equal(await subject.store.rename(key, newer, change, grace()), 'renamed');
+      const lastSeenAt = Math.max(record.lastSeenAt, change.lastSeenAt);
+      const values = { cart: '["tea"]', theme: '"dark"' };
+      const expected = { ...record, ...authentication, values, lastSeenAt, expiresAt: change.expiresAt };
+      expectRecord(await subject.store.load(newer), expected);
+      if (!subject.has('users')) return;
+      assert.deepEqual(
+        (await subject.store.findByUser(userId)).map((session) => session.key),
+        [newer],
+      );
+    });
+
+    it('renews the absolute deadline when the same user authenticates again', async () => {
+      const [key, record] = await created({ userId: '7' });
+      const newer = newKey();
+      const authentication = { userId: '7', absoluteExpiresAt: record.absoluteExpiresAt + 5_000 };
+      await subject.store.rename(key, newer, aChange({ authentication }), grace());
+      assert.equal((await subject.store.load(newer))?.absoluteExpiresAt, authentication.absoluteExpiresAt);
+    });
+
     it('renames again, and again', async () => {
       const [first, { handle }] = await created({ values: { a: '1' } });
       const [second, third] = [newKey(), newKey()];

@@ -29,6 +29,8 @@ export interface StoreContractOptions {
   readonly breakIt?: (store: SessionStore) => Promise<void>;
   /** ['clock'] `server`: deadlines are judged by another machine's clock, so that the suite waits some milliseconds. */
   readonly time?: 'clock' | 'server';
+  /** [false] What expires leaves by itself, so that `deleteExpired` has nothing to do (`store.expiresByItself`). */
+  readonly expiresByItself?: boolean;
 }
 
 /** A deadline that a test waits for: long enough to do something before it on a slow server. */

@@ -51,6 +51,20 @@ describe('applyChange', () => {
     expect(values.cart).toBe('{"b":2}');
   });
 
+  it('gives an anonymous session to the user who authenticated, with a new absolute deadline', () => {
+    const authentication = { userId: '7', absoluteExpiresAt: 9_000 };
+
+    expect(applyChange(record(), change({ authentication }))).toMatchObject({
+      userId: '7',
+      absoluteExpiresAt: 9_000,
+      handle: record().handle,
+    });
+    expect(applyChange(record({ userId: '7' }), change())).toMatchObject({
+      userId: '7',
+      absoluteExpiresAt: 5_000,
+    });
+  });
+
   it('clears what is stored before it sets', () => {
     expect({ ...applyChange(record(), change({ cleared: true, set: { new: '1' } })).values }).toEqual({
       new: '1',
