@@ -5,11 +5,17 @@ import {
   type EntityMetadata,
   type FindOptionsWhere,
   In,
+  IsNull,
+  LessThanOrEqual,
+  MoreThan,
   type ObjectLiteral,
   type SelectQueryBuilder,
 } from 'typeorm';
+import type { EpochMs } from '../../core/clock.js';
+import { RECORD_FORMAT } from '../../core/record.js';
 import { isDuplicate, repeatWhenUndone } from './driver-errors.js';
 import { metadataOf } from './entity-metadata.js';
+import { type ExpectedRow, HotStatements } from './hot-statements.js';
 import type { SessionEntity } from './session.entity.js';
 import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
 
@@ -48,6 +54,8 @@ export class SessionTable {
   readonly #dataSource: DataSource;
   readonly #entity: Type<SessionEntity>;
   readonly #metadata: EntityMetadata;
+  readonly #hotStatements: HotStatements;
+  readonly #hasOwnColumns: boolean;
 
   /** @throws SessionOptionsError when the data source does not know the entity, or not as its database needs it */
   constructor(dataSource: DataSource, entity: Type<SessionEntity>) {
@@ -56,9 +64,12 @@ export class SessionTable {
     this.#metadata = metadataOf(dataSource, entity);
     this.canLockRows = !isSqlite(dataSource);
     const ours: readonly string[] = COLUMNS;
-    this.nullableOwnColumns = this.#metadata.columns
-      .filter(({ propertyName, isNullable }) => isNullable && !ours.includes(propertyName))
+    const own = this.#metadata.columns.filter(({ propertyName }) => !ours.includes(propertyName));
+    this.#hasOwnColumns = own.length > 0;
+    this.nullableOwnColumns = own
+      .filter(({ isNullable }) => isNullable)
       .map(({ propertyName }) => propertyName);
+    this.#hotStatements = new HotStatements(dataSource, this.#metadata, COLUMNS);
   }
 
   /** The column's name as SQL. */
@@ -67,7 +78,12 @@ export class SessionTable {
     return this.#dataSource.driver.escape(databaseName);
   }
 
-  find(where: RowsWhere | RowsWhere[]): Promise<SessionEntity[]> {
+  /** The row of a key, and the one that had it before its last rename. */
+  load(key: string): Promise<SessionEntity[]> {
+    return repeatWhenUndone(() => this.#hotStatements.load(key));
+  }
+
+  find(where: RowsWhere): Promise<SessionEntity[]> {
     return repeatWhenUndone(() => this.#select().where(where).getMany());
   }
 
@@ -98,6 +114,29 @@ export class SessionTable {
   /** @returns how many rows were written */
   update(where: RowsWhere, values: RowValues, parameters?: ObjectLiteral): Promise<number> {
     return this.#write(() => this.#update(this.#dataSource.manager, where, values, parameters));
+  }
+
+  /**
+   * Writes the row of a living session, if it is still as it was when it was read.
+   *
+   * @returns how many rows were written: 1 or 0
+   */
+  updateExpected(expected: ExpectedRow, now: EpochMs, values: RowValues): Promise<number> {
+    if (!this.#hasOwnColumns)
+      return this.#write(() => this.#hotStatements.update(expected, now, RECORD_FORMAT, values));
+    const { key, handle, version } = expected;
+    // TypeORM knows how to write columns of any type.
+    return this.update(
+      {
+        key,
+        handle,
+        version,
+        gone: IsNull(),
+        expiresAt: MoreThan(now),
+        format: LessThanOrEqual(RECORD_FORMAT),
+      },
+      values,
+    );
   }
 
   /** @returns how many rows were deleted */

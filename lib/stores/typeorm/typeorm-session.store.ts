@@ -143,7 +143,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   async load(key: string): Promise<SessionRecord | undefined> {
-    const rows = await this.#table.find([{ key }, { previousKey: key }]);
+    const rows = await this.#table.load(key);
     const now = this.#clock.now();
     const row = rows.find((found) => found.key === key);
     if (row) return row.expiresAt > now ? this.#remember(recordOf(row), row) : undefined;
@@ -287,8 +287,9 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   /** @throws SessionFormatException */
   async #read(key: string): Promise<Stored | undefined> {
-    const [row] = await this.#table.find({ ...this.#livingOfAnyFormat(), key });
-    return row && storedOf(row);
+    const now = this.#clock.now();
+    const row = (await this.#table.load(key)).find((found) => found.key === key);
+    return row && row.gone === null && row.expiresAt > now ? storedOf(row) : undefined;
   }
 
   /** What the caller loaded from here; whether that is still the newest, the update will tell. */
@@ -315,9 +316,10 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
         return this.#updateLocked(key, handle, compute);
       if (round > MAX_ROUNDS)
         throw new Error(`The session changed ${MAX_ROUNDS} times before it could be saved.`);
-      const where = { ...this.#living(), key, handle, version: stored.version };
-      const values = { ...compute(stored), version: stored.version + 1 };
-      if ((await this.#table.update(where, values)) > 0) return stored;
+      const { version } = stored;
+      const values = { ...compute(stored), version: version + 1 };
+      if ((await this.#table.updateExpected({ key, handle, version }, this.#clock.now(), values)) > 0)
+        return stored;
       stored = await this.#read(key);
     }
     return undefined;
