@@ -15,7 +15,11 @@ const FORBIDDEN_FOLDERS = {
 };
 
 /** Each optional peer is known to one folder alone: its import path is the one that needs it. */
-const OPTIONAL_PEERS = { 'lib/stores/typeorm': ['typeorm', '@nestjs/typeorm'] };
+const OPTIONAL_PEERS = {
+  'lib/stores/typeorm': ['typeorm', '@nestjs/typeorm'],
+  'lib/stores/redis': ['redis', 'ioredis'],
+  'lib/stores/cache': ['cache-manager', '@nestjs/cache-manager', 'keyv'],
+};
 
 const foldersNotKnownTo = (folder) => ({
   regex: `(^|/)(${FORBIDDEN_FOLDERS[folder].join('|')}|session\\.module)(/|\\.js$)`,

@@ -22,6 +22,9 @@ export default {
   },
   moduleNameMapper: {
     '^nest-session$': '<rootDir>/lib/index.ts',
+    '^nest-session/cache$': '<rootDir>/lib/stores/cache/index.ts',
+    '^nest-session/cookie$': '<rootDir>/lib/backends/cookie/index.ts',
+    '^nest-session/redis$': '<rootDir>/lib/stores/redis/index.ts',
     '^nest-session/testing$': '<rootDir>/lib/testing/index.ts',
     '^nest-session/typeorm$': '<rootDir>/lib/stores/typeorm/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import fastifyCookie from '@fastify/cookie';
 import fastifySession from '@fastify/session';
 import { Controller, Get, Module, Session as PeersSession } from '@nestjs/common';
@@ -6,7 +7,8 @@ import { APP_INTERCEPTOR, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import expressSession from 'express-session';
-import { MemorySessionStore, Session, SessionModule } from 'nest-session';
+import { from, mergeMap } from 'rxjs';
+import { Session, SessionModule } from 'nest-session';
 
 const SECRET = 'a secret for measuring, kept nowhere else';
 
@@ -97,40 +99,79 @@ function rootModule(metadata) {
 const withoutInterceptor = () => rootModule({ controllers: [controller(RoutesWithoutSession)] });
 const baseline = () =>
   rootModule({ controllers: [controller(RoutesWithoutSession)], providers: [emptyInterceptor] });
-const nestSession = () =>
+const nestSession = ({ imports = [], store }) =>
   rootModule({
-    imports: [SessionModule.forRoot({ store: MemorySessionStore, secret: SECRET })],
+    imports: [...imports, SessionModule.forRoot({ store, secret: SECRET })],
     controllers: [controller(RoutesWithNestSession, Session())],
   });
 const withPeer = () =>
   rootModule({ controllers: [controller(RoutesWithPeer, PeersSession())], providers: [emptyInterceptor] });
 
+/**
+ * The least that a session can be, written by hand for these routes: an HMAC over the id, one GET and JSON.parse, one SET
+ * where something was written. No deadlines, no laws.
+ */
+function handWritten({ get, set }) {
+  const sign = (id) => createHmac('sha256', SECRET).update(id).digest('base64url');
+  const isSigned = (id, mac) => {
+    const expected = Buffer.from(sign(id));
+    const given = Buffer.from(mac);
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  };
+  class HandWritten {
+    async intercept(context, next) {
+      const request = context.getArgByIndex(0);
+      const response = context.getArgByIndex(1);
+      const route = request.url.slice(1);
+      if (route === 'unused') return next.handle();
+      const [, id, mac] = /(?:^|; )sessionid=([^.;]+)\.([^;]+)/.exec(request.headers.cookie ?? '') ?? [];
+      const key = id && isSigned(id, mac) ? id : randomBytes(32).toString('base64url');
+      request.session = key === id ? JSON.parse((await get(key)) ?? '{}') : {};
+      if (route === 'read') return next.handle();
+      return next.handle().pipe(
+        mergeMap((value) => {
+          if (key !== id)
+            response.header('Set-Cookie', `sessionid=${key}.${sign(key)}; Path=/; HttpOnly; SameSite=Lax`);
+          return from(set(key, JSON.stringify(request.session)).then(() => value));
+        }),
+      );
+    }
+  }
+  return rootModule({
+    controllers: [controller(RoutesWithPeer, PeersSession())],
+    providers: [{ provide: APP_INTERCEPTOR, useClass: HandWritten }],
+  });
+}
+
 /** The peers' cheapest settings: what they save and send without need is switched off. */
 const PEER_OPTIONS = { secret: SECRET, saveUninitialized: false, resave: false, rolling: false };
 
 /**
- * The applications of each platform. Each begins as `baseline`; `none` shows what the empty interceptor costs.
+ * The applications that are compared on a platform, over one kind of store (stores.js). Each begins as `baseline`; `none`
+ * shows what the empty interceptor costs.
  *
- * @type {Record<string, Record<string, () => Promise<import('node:http').Server>>>}
+ * @param {'fastify' | 'express'} platform
+ * @returns {Record<string, () => Promise<{ server: import('node:http').Server, close(): Promise<void> }>>}
  */
-export const applications = {
-  fastify: {
-    none: () => start(withoutInterceptor(), new FastifyAdapter()),
-    baseline: () => start(baseline(), new FastifyAdapter()),
-    'nest-session': () => start(nestSession(), new FastifyAdapter()),
-    '@fastify/session': () =>
-      start(withPeer(), new FastifyAdapter(), async (app) => {
-        await app.register(fastifyCookie);
-        await app.register(fastifySession, { ...PEER_OPTIONS, cookie: { secure: false } });
-      }),
+export function applicationsOn(platform, { nestSession: wiring, floor, peers }) {
+  const adapter = () => (platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter());
+  const all = {
+    none: () => start(withoutInterceptor(), adapter()),
+    baseline: () => start(baseline(), adapter()),
+    'nest-session': () => start(nestSession(wiring), adapter()),
+  };
+  if (floor) all['written by hand'] = () => start(handWritten(floor), adapter());
+  for (const [name, store] of Object.entries(peers[platform] ?? {}))
+    all[name] = () => start(withPeer(), adapter(), PEERS[platform](store));
+  return all;
+}
+
+const PEERS = {
+  fastify: (store) => async (app) => {
+    await app.register(fastifyCookie);
+    await app.register(fastifySession, { ...PEER_OPTIONS, store, cookie: { secure: false } });
   },
-  express: {
-    none: () => start(withoutInterceptor(), new ExpressAdapter()),
-    baseline: () => start(baseline(), new ExpressAdapter()),
-    'nest-session': () => start(nestSession(), new ExpressAdapter()),
-    'express-session': () =>
-      start(withPeer(), new ExpressAdapter(), (app) => app.use(expressSession(PEER_OPTIONS))),
-  },
+  express: (store) => (app) => app.use(expressSession({ ...PEER_OPTIONS, store })),
 };
 
 async function start(module, adapter, configure) {
@@ -138,5 +179,5 @@ async function start(module, adapter, configure) {
   await configure?.(app);
   await app.init();
   await app.getHttpAdapter().getInstance().ready?.();
-  return app.getHttpServer();
+  return { server: app.getHttpServer(), close: () => app.close() };
 }

@@ -1,38 +1,67 @@
 /**
- * Measures the applications of one platform, alternately, and prints the rounds as JSON: for each route and
- * application the CPU time per request in µs, one number a round.
+ * Measures the applications of one platform over one kind of store, alternately, and prints JSON. `rounds`: for each route
+ * and application the CPU time per request in µs, one number a round. `traffic`: what a request says to the store's server.
  *
- * node bench/worker.js <fastify|express> <rounds> <requests per measurement>
+ * node bench/worker.js <fastify|express> <memory|redis|postgres> <rounds> <requests per measurement>
  */
 import assert from 'node:assert/strict';
-import { applications } from './applications.js';
+import { traffic } from './traffic.js';
+import { applicationsOn } from './applications.js';
 import { Connection } from './connection.js';
+import { stores } from './stores.js';
 
 const ROUTES = ['unused', 'read', 'write'];
 const CONNECTIONS = 10;
-const WARM_UP_REQUESTS = 10_000;
+const WARM_UP_REQUESTS = process.argv[3] === 'memory' ? 10_000 : 4_000;
 
-const [platform, rounds, requests] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const [platform, storeName, ...numbers] = process.argv.slice(2);
+const [rounds, requests] = numbers.map(Number);
 
-const clients = {};
-for (const [name, start] of Object.entries(applications[platform]))
-  clients[name] = await connect(name, await start());
+const store = await stores[storeName]();
+const running = [];
+let output;
+try {
+  output = JSON.stringify(await measure());
+} finally {
+  for (const { close } of running) await close();
+  await store.close();
+}
+process.stdout.write(output, () => process.exit()); // the peers' stores keep timers
 
-for (const { connections, requestsOf } of Object.values(clients))
-  for (const route of ROUTES) await serve(connections, requestsOf[route], WARM_UP_REQUESTS);
+async function measure() {
+  const clients = {};
+  for (const [name, start] of Object.entries(applicationsOn(platform, store)))
+    clients[name] = await connect(name, await run(start));
 
-const results = Object.fromEntries(
-  ROUTES.map((route) => [route, Object.fromEntries(Object.keys(clients).map((name) => [name, []]))]),
-);
-for (let round = 0; round < rounds; round++) {
-  for (const route of shuffled(ROUTES)) {
-    for (const name of shuffled(Object.keys(clients))) {
-      const { connections, requestsOf } = clients[name];
-      results[route][name].push(await cpuPerRequest(connections, requestsOf[route]));
+  for (const { connections, requestsOf } of Object.values(clients))
+    for (const route of ROUTES) await serve(connections, requestsOf[route], WARM_UP_REQUESTS);
+
+  const times = eachRoute(() => Object.fromEntries(Object.keys(clients).map((name) => [name, []])));
+  for (let round = 0; round < rounds; round++) {
+    for (const route of shuffled(ROUTES)) {
+      for (const name of shuffled(Object.keys(clients))) {
+        const { connections, requestsOf } = clients[name];
+        times[route][name].push(await cpuPerRequest(connections, requestsOf[route]));
+      }
     }
   }
+
+  const said = eachRoute(() => ({}));
+  for (const route of ROUTES)
+    for (const name of Object.keys(clients))
+      said[route][name] = await trafficPerRequest(clients[name], route);
+  return { rounds: times, traffic: said };
 }
-process.stdout.write(JSON.stringify(results));
+
+async function run(start) {
+  const application = await start();
+  running.push(application);
+  return application.server;
+}
+
+function eachRoute(make) {
+  return Object.fromEntries(ROUTES.map((route) => [route, make()]));
+}
 
 /** Opens the connections, each with a session of its own, and makes sure that the application does what it is measured for. */
 async function connect(name, server) {
@@ -67,6 +96,17 @@ async function cpuPerRequest(connections, requestBytes) {
   await serve(connections, requestBytes, requests);
   const { user, system } = process.cpuUsage(before);
   return (user + system) / requests;
+}
+
+async function trafficPerRequest({ connections, requestsOf }, route) {
+  const count = 500;
+  const before = traffic();
+  await serve(connections, requestsOf[route], count);
+  const after = traffic();
+  return {
+    commands: (after.commands - before.commands) / count,
+    bytes: (after.bytes - before.bytes) / count,
+  };
 }
 
 /** One request on each connection per turn of the event loop, as a busy server meets them. */
