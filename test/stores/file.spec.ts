@@ -20,7 +20,11 @@ describe('FileSessionStore', () => {
     },
   });
 
-  describeSessionStore('whose disk went away', async ({ clock }) => new FileSessionStore({ directory }, clock), {
-    breakIt: () => rm(directory, { recursive: true }),
-  });
+  describeSessionStore(
+    'whose disk went away',
+    async ({ clock }) => new FileSessionStore({ directory }, clock),
+    {
+      breakIt: () => rm(directory, { recursive: true }),
+    },
+  );
 });

@@ -197,14 +197,14 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   }
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
-    const found: StoredSession[] = [];
+    const found = new Map<string, StoredSession>(); // by handle: one that is just renamed may be met twice
     await this.#eachOf(userId, async (key) => {
       const record = await this.load(key);
       if (!record || record.gone || record.userId !== userId) return false;
-      found.push({ key, record });
+      found.set(record.handle || key, { key, record });
       return true;
     });
-    return found;
+    return [...found.values()];
   }
 
   /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
@@ -359,19 +359,25 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /**
-   * Runs `visit` on the keys of a user's sessions, until it finds none that it has not seen: where one was gone, it may
-   * have got a new key meanwhile.
+   * Runs `visit` on the keys of a user's sessions, which may get new keys meanwhile: until no key is left that was not
+   * visited. A key without a session is visited again after all others, for it may have been listed before the rename
+   * was done that another visit waited for.
+   *
+   * @param visit false: there is no such session
    */
   async #eachOf(userId: string, visit: (key: string) => Promise<boolean>): Promise<void> {
+    const missing = async (keys: string[]) => {
+      const isThere = await Promise.all(keys.map(visit));
+      return keys.filter((_, index) => !isThere[index]);
+    };
     const seen = new Set<string>();
-    for (let mayHaveMoved = true; mayHaveMoved;) {
+    for (;;) {
       const keys = await this.#reading(() => this.#users.keysOf(userId));
-      const fresh = keys.filter((key) => KEY.test(key) && !seen.has(key));
-      const isThere = await Promise.all(fresh.map((key) => visit(key)));
-      const gone = fresh.filter((_, index) => !isThere[index]);
+      const fresh = keys.filter((key) => !seen.has(key));
+      if (fresh.length === 0) return;
+      const gone = await missing(await missing(fresh));
       await Promise.all(gone.map((key) => this.#forget(userId, key)));
       for (const key of fresh) seen.add(key);
-      mayHaveMoved = gone.length > 0;
     }
   }
 

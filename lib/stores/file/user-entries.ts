@@ -28,9 +28,11 @@ export class UserEntries {
 
   /** Keys of all sessions that the user has, and of some that are over. */
   async keysOf(userId: string): Promise<string[]> {
-    const prefix = nameOf(userId, '');
-    const names = await this.folder.namesBeside(prefix);
-    return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+    const own = nameOf(userId, '');
+    const names = await this.folder.namesBeside(own);
+    return names
+      .filter((name) => name.startsWith(own) && ENTRY.test(name))
+      .map((name) => name.slice(own.length));
   }
 
   /** Removes entries whose session is not there, but for young ones: theirs may be about to come. */
