@@ -11,6 +11,7 @@ export {
   tombstoneOf,
   type ValueTexts,
 } from './core/record.js';
+export { FileSessionStore, type FileSessionStoreOptions } from './stores/file/file-session.store.js';
 export { MemorySessionStore } from './stores/memory.store.js';
 export {
   type AtomicResult,

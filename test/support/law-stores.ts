@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ModuleMetadata } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { MemorySessionStore, SessionClock, type SessionStoreOption } from 'nest-session';
+import { FileSessionStore, MemorySessionStore, SessionClock, type SessionStoreOption } from 'nest-session';
 import { TypeOrmSessionStore } from 'nest-session/typeorm';
 import { type DatabaseKind, databases } from './databases.js';
 
@@ -25,6 +28,16 @@ const memory: LawStore = {
   },
 };
 
+const file: LawStore = {
+  name: 'file',
+  isAvailable: true,
+  open: async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'nest-session-'));
+    const cleanUp = () => rm(directory, { recursive: true, force: true });
+    return { wiring: { store: FileSessionStore.with({ directory }) }, cleanUp };
+  },
+};
+
 async function inDatabase(kind: DatabaseKind): Promise<LawStore> {
   return {
     name: kind.name,
@@ -38,4 +51,8 @@ async function inDatabase(kind: DatabaseKind): Promise<LawStore> {
   };
 }
 
-export const lawStores: readonly LawStore[] = [memory, ...(await Promise.all(databases.map(inDatabase)))];
+export const lawStores: readonly LawStore[] = [
+  memory,
+  file,
+  ...(await Promise.all(databases.map(inDatabase))),
+];

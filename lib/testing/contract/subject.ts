@@ -18,7 +18,7 @@ export interface StoreContext {
 }
 
 /** Opens a store for one test; the suite closes it. It need not be empty. */
-export type OpenStore = (context: StoreContext) => Promise<SessionStore>;
+export type OpenStore = (context: StoreContext) => SessionStore | Promise<SessionStore>;
 
 export interface StoreContractOptions {
   /** What the store says that it lacks. What it lacks and does not say is a failing test. */

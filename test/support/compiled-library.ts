@@ -1,0 +1,51 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { transformFile } from '@swc/core';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * What a store needs of Nest, which takes most of the time that a process needs to start: too much where a test starts
+ * hundreds of them.
+ */
+const LITTLE_NEST = `
+  const decorate = () => () => undefined;
+  export { decorate as Inject, decorate as Injectable, decorate as Optional };
+  export class ConflictException extends Error {}
+  export class ServiceUnavailableException extends Error {}
+`;
+
+/** The library as JavaScript, for processes of their own that use a store: where its imports find the packages. */
+export async function compileLibrary(): Promise<{ path: string; remove(): Promise<void> }> {
+  await mkdir(join(root, 'node_modules/.cache'), { recursive: true });
+  const path = await mkdtemp(join(root, 'node_modules/.cache/nest-session-'));
+  await writeFile(join(path, 'package.json'), '{ "type": "module" }');
+  await write(
+    join(path, 'node_modules/@nestjs/common/package.json'),
+    '{ "type": "module", "main": "nest.js" }',
+  );
+  await write(join(path, 'node_modules/@nestjs/common/nest.js'), LITTLE_NEST);
+  const sources = await readdir(join(root, 'lib'), { recursive: true });
+  await Promise.all(
+    sources.filter((source) => source.endsWith('.ts')).map((source) => compile(source, path)),
+  );
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+async function compile(source: string, into: string): Promise<void> {
+  const { code } = await transformFile(join(root, 'lib', source), {
+    jsc: {
+      target: 'es2022',
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: true },
+    },
+    module: { type: 'es6' },
+  });
+  await write(join(into, source.replace(/\.ts$/, '.js')), code);
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}
