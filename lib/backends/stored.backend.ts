@@ -14,6 +14,8 @@ import {
 } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { cookieValues } from './cookie-header.js';
+import type { CookiePlace, CookiesRead, CookieToSet, SessionBackend } from './session-backend.js';
 
 /** An id that a request presented, verified to be one of ours. */
 export interface PresentedId {
@@ -21,40 +23,51 @@ export interface PresentedId {
   readonly isSignedByOldSecret: boolean;
 }
 
+/** Writes ids into cookie values, signed, and reads them back. */
+export interface IdCodec {
+  encode(id: string, cookieName: string): string;
+  /** @returns undefined for whatever this application did not sign under this name */
+  decode(value: string, cookieName: string): PresentedId | undefined;
+}
+
+const NOTHING: CookiesRead<PresentedId> = { tokens: [], presentNames: [] };
+
 /** How often a new id is tried: with 256 bits a collision means that the random generator is broken. */
 const MAX_ID_TRIES = 5;
 
-/** Sessions behind an id, in a store: opens what a request presents, and does what a session's plan says. */
-export class StoredBackend {
+/** Sessions in a store, behind an id that the cookie holds. */
+export class StoredBackend implements SessionBackend<PresentedId> {
+  readonly livesInCookie = false;
+
   constructor(
     private readonly store: SessionStore,
     private readonly options: ResolvedSessionOptions,
     private readonly clock: SessionClock,
     private readonly events: SessionEvents,
+    private readonly codec: IdCodec,
   ) {}
 
-  /**
-   * Finds the session that the ids name; several ids are believed only if no more than one of them lives.
-   *
-   * @throws SessionStoreException, SessionFormatException
-   */
+  readCookies(header: string, name: string): CookiesRead<PresentedId> {
+    const values = cookieValues(header, name);
+    if (values.length === 0) return NOTHING;
+    const tokens: PresentedId[] = [];
+    for (const value of values) {
+      const verified = this.codec.decode(value, name);
+      if (verified && !tokens.some(({ id }) => id === verified.id)) tokens.push(verified);
+    }
+    return { tokens, presentNames: [name] };
+  }
+
   open(ids: readonly PresentedId[]): Promise<SessionState> {
     if (ids.length === 0) return Promise.resolve(this.#state('nothing'));
     if (ids.length > 1) return this.#openSeveral(ids);
     return this.#load(ids[0]).then((identity) => (identity ? this.#opened(identity) : this.#state('dead')));
   }
 
-  /** A fresh anonymous session, as after a flush. */
   fresh(): SessionState {
     return this.#state('nothing');
   }
 
-  /**
-   * Writes what the plan says, in one command.
-   *
-   * @throws SessionInterruptedException, SessionRotatedException (409): the session ended, or has a new id;
-   * SessionStoreException (503)
-   */
   async commit(state: SessionState, plan: CommitPlan): Promise<void> {
     const { stored } = state;
     if (plan.kind === 'create') return this.#create(state, plan);
@@ -78,17 +91,16 @@ export class StoredBackend {
     }
   }
 
-  /** Ends sessions at once; their keys are known as ended for `rotationGrace`. */
+  /** Their keys are known as ended for `rotationGrace`. */
   async end(keys: readonly string[]): Promise<void> {
     const until = this.#graceEnd();
     await Promise.all(keys.map((key) => this.#ask('delete', () => this.store.delete(key, until))));
   }
 
-  /**
-   * Changes one stored value in one step.
-   *
-   * @throws what `change` throws; SessionInterruptedException when the session ended meanwhile
-   */
+  cookiesFor({ id }: StoredIdentity, { name }: CookiePlace): CookieToSet[] {
+    return [{ name, value: this.codec.encode(id, name) }];
+  }
+
   async atomic(
     state: SessionState,
     stored: StoredIdentity,

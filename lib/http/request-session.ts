@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
-import type { StoredBackend } from '../backends/stored.backend.js';
+import type { CookiesRead, SessionBackend } from '../backends/session-backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
-import type { CommitPlan, SessionState } from '../core/session-state.js';
+import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
 import { keepOutOfCaches } from './cache-headers.js';
 import type { HeadWriter } from './head-writer.js';
 import { repeatCookie, repeatLocation } from './repeat-once.js';
 import { ResponseBarrier, type ResponseGate } from './response-barrier.js';
-import type { CookiesRead, SessionCookie } from './session-cookie.js';
+import type { SessionCookie } from './session-cookie.js';
 
 /** The request and response of Node that a session belongs to, and what only the platform knows of them. */
 export interface Exchange {
@@ -23,7 +23,7 @@ export interface Exchange {
 
 /** What the module shares among its requests. */
 export interface RequestSessionServices {
-  readonly backend: StoredBackend;
+  readonly backend: SessionBackend;
   readonly cookie: SessionCookie;
   readonly clock: SessionClock;
   readonly events: SessionEvents;
@@ -31,7 +31,7 @@ export interface RequestSessionServices {
 }
 
 /** What the response has to do to the browser's cookie. */
-type CookieCommand = { readonly id: string; readonly end: CookieEnd } | 'clear';
+type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd } | 'clear';
 
 /**
  * The session of one request: loads it on first use, commits it once the handler has succeeded or before the first
@@ -76,7 +76,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   /** Whether the request brought a cookie that this application signed; asks no store. */
   get hasValidCookie(): boolean {
-    return this.#readCookies().ids.length > 0;
+    return this.#readCookies().tokens.length > 0;
   }
 
   /** Whether the first byte is on its way. */
@@ -116,29 +116,31 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   };
 
   async save(): Promise<void> {
-    const { state } = this;
-    if (state?.needsCookie && this.hasBegun) throw new SessionHeadersSentError();
+    if (this.hasBegun && this.#needsCookie()) throw new SessionHeadersSentError();
     await this.commit();
   }
 
   async flush(): Promise<void> {
     await this.#committing?.catch(() => undefined);
+    const { backend } = this.services;
     const { stored, rivals = [] } = this.state ?? {};
-    await this.services.backend.end(stored ? [stored.key] : rivals);
+    if (backend.livesInCookie && stored && this.hasBegun) throw new SessionHeadersSentError();
+    await backend.end(stored ? [stored.key] : rivals);
     this.#startAnew();
   }
 
   async atomic(name: string, change: (value: unknown) => unknown): Promise<unknown> {
     const { state } = this;
+    const { backend } = this.services;
     if (!state) return undefined;
-    if (!state.stored) {
-      // Nobody else knows this session yet: there is nothing to come in between.
+    if (!state.stored || !backend.atomic) {
+      // Nobody else can change this session: there is nothing to come in between.
       state.values.set(name, change(state.values.get(name)));
       await this.save();
     } else {
       if (state.values.isPending(name)) await this.save();
       while (this.#committing) await this.#committing.catch(() => undefined);
-      const changing = this.services.backend.atomic(state, state.stored, name, change);
+      const changing = backend.atomic(state, state.stored, name, change);
       // Its failure is the handler's matter, and none of the commit that waits for it.
       await this.#inTurn(changing.catch(() => undefined));
       await changing;
@@ -181,7 +183,9 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   writeHead(head: HeadWriter): void {
     const setCookies = this.#setCookies();
     if (setCookies.length > 0) {
-      const others = head.values('Set-Cookie').filter((value) => !this.services.cookie.isOurs(value));
+      const isOurs = (line: string) =>
+        this.services.cookie.isOurs(line) || setCookies.some((ours) => nameOf(ours) === nameOf(line));
+      const others = head.values('Set-Cookie').filter((line) => !isOurs(line));
       head.set('Set-Cookie', [...others, ...setCookies]);
     }
     if (this.state?.uses || setCookies.length > 0) keepOutOfCaches(head, setCookies.length > 0);
@@ -211,7 +215,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     const { response } = this.exchange;
     if (response.headersSent) response.once('close', () => this.closed());
     else this.#barrier = new ResponseBarrier(response, this, (error) => this.#logFailure(error));
-    return this.services.backend.open(this.#readCookies().ids).then((state) => {
+    return this.services.backend.open(this.#readCookies().tokens).then((state) => {
       state.uses = this.#isAsked ? 1 : 0;
       this.state = state;
     });
@@ -242,9 +246,10 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   #run(state: SessionState, plan: CommitPlan): Promise<void> | undefined {
-    if (plan.kind === 'create' && this.#isWithheld(state)) {
+    const needsCookie = plan.kind === 'create' || this.services.backend.livesInCookie;
+    if (needsCookie && this.#isWithheld(state)) {
       const message =
-        'cookie.secure is true, but a request came by plain HTTP: no session is started, because browsers drop the ' +
+        'cookie.secure is true, but a request came by plain HTTP: no session is saved, because browsers drop the ' +
         "cookie. Use HTTPS (behind a proxy: set trust proxy), or cookie.secure 'auto'.";
       this.services.events.warnOnce('withheld', message);
       return undefined;
@@ -261,10 +266,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   async #write(state: SessionState, plan: CommitPlan): Promise<void> {
+    const { backend, cookie } = this.services;
     const endBefore = state.storedCookieEnd;
-    this.#isUnacknowledged = true;
+    // A store that fails may have done half of it; what lives in the cookie is as it was sealed last.
+    this.#isUnacknowledged = !backend.livesInCookie;
     try {
-      await this.services.backend.commit(state, plan);
+      await backend.commit(state, plan, cookie.placeFor(this.#isSecure));
     } catch (error) {
       this.#isRotated = error instanceof SessionRotatedException;
       throw error;
@@ -272,10 +279,15 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     this.#isUnacknowledged = false;
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
-    const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
-    if (!stored || !(hasNewId || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
+    const hasNewValue = plan.kind === 'create' || plan.kind === 'rename' || backend.livesInCookie;
+    if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
-    this.#cookieCommand = { id: stored.id, end: state.cookieEnd };
+    this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
+  }
+
+  /** Whether what was done to the session can be saved with a Set-Cookie header only. */
+  #needsCookie(): boolean | undefined {
+    return this.services.backend.livesInCookie ? this.state?.isModified : this.state?.needsCookie;
   }
 
   /** The client is told of the failure, so that nothing is tried again. */
@@ -287,23 +299,31 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   /** The session is gone, the object goes on as a new anonymous one. */
   #startAnew(): void {
-    this.#cookieCommand = this.#readCookies().presentName === undefined ? undefined : 'clear';
+    this.#cookieCommand = this.#readCookies().presentNames.length > 0 ? 'clear' : undefined;
     this.state = this.services.backend.fresh();
     this.state.uses = 1;
   }
 
   #isWithheld(state: SessionState): boolean {
-    return state.isNew && this.services.cookie.isWithheld(this.#isSecure);
+    const { backend, cookie } = this.services;
+    return (state.isNew || backend.livesInCookie) && cookie.isWithheld(this.#isSecure);
   }
 
   #setCookies(): string[] {
     if (this.#repeatCookie !== undefined) return [this.#repeatCookie];
     const command = this.#cookieCommand;
-    const { cookie, clock } = this.services;
-    if (command === undefined || this.#isUnacknowledged || cookie.isWithheld(this.#isSecure)) return [];
-    if (command !== 'clear') return [cookie.set(command.id, command.end, this.#isSecure, clock.now())];
-    const { presentName } = this.#readCookies();
-    return presentName === undefined ? [] : [cookie.clear(presentName, this.#isSecure)];
+    if (command === undefined || this.#isUnacknowledged) return [];
+    const isSecure = this.#isSecure;
+    const { backend, cookie, clock } = this.services;
+    if (cookie.isWithheld(isSecure)) return [];
+    const { presentNames } = this.#readCookies();
+    if (command === 'clear') return presentNames.map((name) => cookie.clear(name, isSecure));
+    const cookies = backend.cookiesFor(command.session, cookie.placeFor(isSecure), presentNames);
+    return cookies.map(({ name, value }) =>
+      value === undefined
+        ? cookie.clear(name, isSecure)
+        : cookie.set(name, value, command.end, isSecure, clock.now()),
+    );
   }
 
   /** Who logs a request logs this with it. */
@@ -315,6 +335,10 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     const { stack, message } = Object(error) as Partial<Error>;
     this.services.events.error(stack ?? message ?? 'The answer could not be sent.');
   }
+}
+
+function nameOf(setCookie: string): string {
+  return setCookie.split('=', 1)[0];
 }
 
 function asError(error: unknown): Error {

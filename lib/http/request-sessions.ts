@@ -45,8 +45,8 @@ export class RequestSessions {
     @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
     @Inject(SessionEvents) events: SessionEvents,
   ) {
-    const backend = new StoredBackend(store, options, clock, events);
-    const cookie = new SessionCookie(options.cookie, codec);
+    const backend = new StoredBackend(store, options, clock, events, codec);
+    const cookie = new SessionCookie(options.cookie, backend);
     this.#services = { backend, cookie, clock, events, rotationGraceMs: options.rotationGraceMs };
   }
 

@@ -1,18 +1,31 @@
+import type { CookiesRead } from '../../../lib/backends/session-backend.js';
+import { type PresentedId, StoredBackend } from '../../../lib/backends/stored.backend.js';
+import { systemClock } from '../../../lib/core/clock.js';
+import type { CookieEnd } from '../../../lib/core/deadlines.js';
 import { resolveOptions } from '../../../lib/core/resolve-options.js';
 import { newId } from '../../../lib/core/session-id.js';
+import { SessionEvents } from '../../../lib/events/session-events.js';
 import { SessionCookieCodec } from '../../../lib/http/cookie-codec.js';
 import { SessionCookie } from '../../../lib/http/session-cookie.js';
 import type { SessionCookieOptions } from '../../../lib/session-options.js';
+import { MemorySessionStore } from '../../../lib/stores/memory.store.js';
 
 const secret = 'a secret for tests, of more than 32 characters';
 const codec = new SessionCookieCodec({ secrets: [secret] });
 const NOW = Date.UTC(2030, 0);
 
-const make = (cookie: SessionCookieOptions = {}) =>
-  new SessionCookie(resolveOptions({ secret, cookie }).cookie, codec);
+const make = (cookie: SessionCookieOptions = {}) => {
+  const options = resolveOptions({ secret, cookie });
+  const store = new MemorySessionStore();
+  const backend = new StoredBackend(store, options, systemClock, new SessionEvents(), codec);
+  return new SessionCookie(options.cookie, backend);
+};
+/** The Set-Cookie header of a new id. */
+const set = (cookie: SessionCookie, end: CookieEnd, isSecure: boolean) =>
+  cookie.set(cookie.placeFor(isSecure).name, newId(), end, isSecure, NOW);
 const signed = (name: string, id = newId()) => `${name}=${codec.encode(id, name)}`;
 const idsOf = (cookie: SessionCookie, header: string | undefined, isSecure = false) =>
-  cookie.read(header, isSecure).ids.map(({ id }) => id);
+  (cookie.read(header, isSecure) as CookiesRead<PresentedId>).tokens.map(({ id }) => id);
 const nameOf = (setCookie: string) => setCookie.split('=')[0];
 const attributesOf = (setCookie: string) => setCookie.split('; ').slice(1).sort();
 
@@ -29,27 +42,23 @@ describe('SessionCookie', () => {
     ])('%j: %s on HTTP, %s on HTTPS', (options, onHttp, onHttps) => {
       const cookie = make(options);
 
-      expect(nameOf(cookie.set(newId(), 'browser', false, NOW))).toBe(onHttp);
-      expect(nameOf(cookie.set(newId(), 'browser', true, NOW))).toBe(onHttps);
+      expect(nameOf(set(cookie, 'browser', false))).toBe(onHttp);
+      expect(nameOf(set(cookie, 'browser', true))).toBe(onHttps);
     });
   });
 
   describe('writes all its attributes', () => {
     it('by default', () => {
-      const line = make().set(newId(), NOW + 60_000, true, NOW);
+      const line = set(make(), NOW + 60_000, true);
       expect(attributesOf(line)).toEqual(['HttpOnly', 'Max-Age=60', 'Path=/', 'SameSite=Lax', 'Secure']);
     });
 
     it('no Secure on plain HTTP, where secure is auto', () => {
-      expect(attributesOf(make().set(newId(), NOW + 60_000, false, NOW))).not.toContain('Secure');
+      expect(attributesOf(set(make(), NOW + 60_000, false))).not.toContain('Secure');
     });
 
     it('no Max-Age for a cookie that ends with the browser', () => {
-      expect(attributesOf(make().set(newId(), 'browser', false, NOW))).toEqual([
-        'HttpOnly',
-        'Path=/',
-        'SameSite=Lax',
-      ]);
+      expect(attributesOf(set(make(), 'browser', false))).toEqual(['HttpOnly', 'Path=/', 'SameSite=Lax']);
     });
 
     it('as they were asked for', () => {
@@ -58,7 +67,7 @@ describe('SessionCookie', () => {
         ...{ httpOnly: false, partitioned: true, priority: 'high' },
       });
 
-      expect(attributesOf(cookie.set(newId(), 'browser', true, NOW))).toEqual(
+      expect(attributesOf(set(cookie, 'browser', true))).toEqual(
         ['Domain=example.com', 'Partitioned', 'Path=/app', 'Priority=High', 'SameSite=None', 'Secure'].sort(),
       );
     });
@@ -71,15 +80,15 @@ describe('SessionCookie', () => {
         sameSite: 'none',
         partitioned: true,
       });
-      const set = attributesOf(cookie.set(newId(), 'browser', true, NOW));
+      const attributes = attributesOf(set(cookie, 'browser', true));
       const cleared = cookie.clear('__Secure-sessionid', true);
 
       expect(cleared).toMatch(/^__Secure-sessionid=;/);
-      expect(attributesOf(cleared)).toEqual([...set, 'Max-Age=0'].sort());
+      expect(attributesOf(cleared)).toEqual([...attributes, 'Max-Age=0'].sort());
     });
 
     it('at most 400 days', () => {
-      const line = make().set(newId(), NOW + 1000 * 86_400_000, false, NOW);
+      const line = set(make(), NOW + 1000 * 86_400_000, false);
       expect(attributesOf(line)).toContain(`Max-Age=${400 * 86_400}`);
     });
   });
@@ -147,8 +156,11 @@ describe('SessionCookie', () => {
     });
 
     it('and tells whether something of its name came at all, for a logout to clear', () => {
-      expect(make().read('sessionid=garbage', false)).toMatchObject({ ids: [], presentName: 'sessionid' });
-      expect(make().read('a=1', false)).toMatchObject({ ids: [], presentName: undefined });
+      expect(make().read('sessionid=garbage', false)).toMatchObject({
+        tokens: [],
+        presentNames: ['sessionid'],
+      });
+      expect(make().read('a=1', false)).toMatchObject({ tokens: [], presentNames: [] });
     });
   });
 
@@ -171,7 +183,7 @@ describe('SessionCookie', () => {
 
   it('knows its own Set-Cookie lines', () => {
     const cookie = make();
-    expect(cookie.isOurs(cookie.set(newId(), 'browser', true, NOW))).toBe(true);
+    expect(cookie.isOurs(set(cookie, 'browser', true))).toBe(true);
     expect(cookie.isOurs(cookie.clear('sessionid', false))).toBe(true);
     expect(
       ['sessionid2=1', 'xsessionid=1', '__Host-sessionidx=1'].map((line) => cookie.isOurs(line)),

@@ -1,0 +1,85 @@
+import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
+
+/**
+ * What a request's Cookie header held under one of our names.
+ *
+ * @typeParam Token what the backend makes of a cookie that this application wrote
+ */
+export interface CookiesRead<Token = unknown> {
+  /** Each session once; several when the browser holds cookies of several paths or domains. */
+  readonly tokens: readonly Token[];
+  /** The names under which something came, ours or not: what a logout has to clear. */
+  readonly presentNames: readonly string[];
+}
+
+/** Where an answer can put the session's cookie. */
+export interface CookiePlace {
+  readonly name: string;
+  /** What stands behind the value in a Set-Cookie header, at most. */
+  readonly attributeBytes: number;
+}
+
+/** A cookie for the browser; without a value it is taken away. */
+export interface CookieToSet {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+/**
+ * Where the sessions of a module live: behind an id in a store, or in the cookie itself. The seam between a request,
+ * which knows headers, and what keeps the data, which knows none.
+ *
+ * Reads what the cookies name, does what a session's plan says, and tells what cookies an answer carries for it. How
+ * cookies are named and what attributes they have is the request's matter.
+ */
+export interface SessionBackend<Token = unknown> {
+  /**
+   * The session lives in its cookie and nowhere else: whatever is done to it needs a Set-Cookie header, and so has to
+   * come before the first byte.
+   */
+  readonly livesInCookie: boolean;
+
+  /** Reads the cookies of one name from a Cookie header; asks no store. Whatever is not ours is nothing. */
+  readCookies(header: string, name: string): CookiesRead<Token>;
+
+  /**
+   * Finds the session that the cookies name; several are believed only if no more than one of them lives.
+   *
+   * @throws SessionStoreException, SessionFormatException (503)
+   */
+  open(tokens: readonly Token[]): Promise<SessionState>;
+
+  /** A fresh anonymous session, as after a flush. */
+  fresh(): SessionState;
+
+  /**
+   * Writes what the plan says, in one step, and takes it as the state's new base.
+   *
+   * @param place where the answer of this request puts the cookie
+   * @throws SessionInterruptedException, SessionRotatedException (409): the session ended, or has a new id;
+   * SessionStoreException (503)
+   */
+  commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<void>;
+
+  /** Ends sessions at once, by their keys. */
+  end(keys: readonly string[]): Promise<void>;
+
+  /**
+   * Changes one stored value in one step. Left out where nobody else can change it in between.
+   *
+   * @throws what `change` throws; SessionInterruptedException when the session ended meanwhile
+   */
+  atomic?(
+    state: SessionState,
+    stored: StoredIdentity,
+    name: string,
+    change: (value: unknown) => unknown,
+  ): Promise<void>;
+
+  /**
+   * What an answer has to set, so that the browser comes back with this session.
+   *
+   * @param presentNames the cookies that the request brought: what is left over of them is taken away
+   */
+  cookiesFor(session: StoredIdentity, place: CookiePlace, presentNames: readonly string[]): CookieToSet[];
+}
