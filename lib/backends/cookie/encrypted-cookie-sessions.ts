@@ -1,4 +1,4 @@
-import { Inject, Injectable, Optional, type Type } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
 import { SessionOptionsError } from '../../errors.js';
 import { SessionStore, SessionStoreUnsupportedError } from '../../stores/session-store.js';
 import { type BackendServices, CREATE_BACKEND, type SessionBackend } from '../session-backend.js';
@@ -15,9 +15,6 @@ export interface EncryptedCookieOptions {
   compress?: boolean;
 }
 
-/** Nobody provides it: options come from `with()`, or from whoever constructs it by hand. */
-const OPTIONS = Symbol('nest-session.EncryptedCookieOptions');
-
 /**
  * Keeps the whole session in its cookie, encrypted and authenticated: no store, no server state.
  *
@@ -29,24 +26,28 @@ const OPTIONS = Symbol('nest-session.EncryptedCookieOptions');
  * SessionModule.forRoot({ store: EncryptedCookieSessions, … })
  * SessionModule.forRoot({ store: EncryptedCookieSessions.with({ chunks: 1 }), … })
  */
-@Injectable()
 export class EncryptedCookieSessions extends SessionStore {
   /** The deadlines are in the cookies: there is nothing to clean. */
   override readonly expiresByItself = true;
   readonly #options: Required<EncryptedCookieOptions>;
 
-  /** @throws SessionOptionsError */
-  constructor(@Optional() @Inject(OPTIONS) { chunks = 4, compress = false }: EncryptedCookieOptions = {}) {
+  /**
+   * The class has no `@Injectable()`, for the parameter is not the injector's to fill.
+   *
+   * @throws SessionOptionsError
+   */
+  constructor({ chunks = 4, compress = false }: EncryptedCookieOptions = {}) {
     super();
+    const problems: string[] = [];
     if (!Number.isInteger(chunks) || chunks < 1 || chunks > MAX_CHUNKS)
-      throw new SessionOptionsError([`chunks is a whole number from 1 to ${MAX_CHUNKS}: write chunks: 4.`]);
-    if (typeof compress !== 'boolean') throw new SessionOptionsError(['compress is true or false.']);
+      problems.push(`chunks is a whole number from 1 to ${MAX_CHUNKS}: write chunks: 4.`);
+    if (typeof compress !== 'boolean') problems.push('compress is true or false.');
+    if (problems.length > 0) throw new SessionOptionsError(problems);
     this.#options = { chunks, compress };
   }
 
   /** With options: `store: EncryptedCookieSessions.with({ chunks: 1 })`. */
   static with(options: EncryptedCookieOptions): Type<EncryptedCookieSessions> {
-    @Injectable()
     class ConfiguredEncryptedCookieSessions extends EncryptedCookieSessions {
       constructor() {
         super(options);
