@@ -1,13 +1,6 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes256Gcm } from './xaes-256-gcm.js';
 
-/** What a sealed text held. */
-export interface Opened {
-  readonly plaintext: Buffer;
-  /** Sealed with a secret that is not the first any more. */
-  readonly isByOldSecret: boolean;
-}
-
 interface SealKey {
   readonly id: Buffer;
   readonly cipher: Xaes256Gcm;
@@ -51,7 +44,7 @@ export class CookieSeal {
   }
 
   /** @returns undefined for whatever this application did not seal in this context; there is no other decoder */
-  open(text: string, context: string): Opened | undefined {
+  open(text: string, context: string): Buffer | undefined {
     const bytes = Buffer.from(text, 'base64url');
     if (bytes.length < HEAD_BYTES + TAG_BYTES) return undefined;
     // base64url has several spellings of the same bytes, and one of them is ours.
@@ -61,7 +54,7 @@ export class CookieSeal {
       if (!key.id.equals(id)) continue;
       const nonce = bytes.subarray(0, NONCE_BYTES);
       const plaintext = key.cipher.open(nonce, bytes.subarray(HEAD_BYTES), additionalData(id, context));
-      if (plaintext) return { plaintext, isByOldSecret: key !== this.#keys[0] };
+      if (plaintext) return plaintext;
     }
     return undefined;
   }

@@ -21,7 +21,7 @@ import { CookieSeal } from './cookie-seal.js';
 import { type NewerRecord, packRecord, type SealedRecord, unpackRecord } from './sealed-record.js';
 
 /** A cookie of ours, opened. */
-export type OpenedCookie = (SealedRecord & { readonly isByOldSecret: boolean }) | NewerRecord;
+export type OpenedCookie = SealedRecord | NewerRecord;
 
 /** A session, and the cookies that hold it. */
 interface SealedIdentity extends StoredIdentity {
@@ -54,16 +54,16 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     if (!header.includes(name)) return NONE;
     const tokens: OpenedCookie[] = [];
     for (const { text, count } of joinCookies(header, name, () => this.#warnIncomplete())) {
-      const opened = this.#seal.open(text, contextOf(name, count));
-      const content = opened && unpackRecord(opened.plaintext);
-      if (content) tokens.push({ ...content, isByOldSecret: opened.isByOldSecret });
+      const packed = this.#seal.open(text, contextOf(name, count));
+      const opened = packed && unpackRecord(packed);
+      if (opened) tokens.push(opened);
     }
     return { tokens: newestOfEach(tokens), presentNames: presentNames(header, name) };
   }
 
   async open(tokens: readonly OpenedCookie[]): Promise<SessionState> {
     const now = this.services.clock.now();
-    const living: (OpenedCookie & SealedRecord)[] = [];
+    const living: SealedRecord[] = [];
     for (const token of tokens) {
       if ('format' in token) this.#refuseNewerFormat(token);
       // The deadlines that were sealed in hold, whatever the cookie's own age says (CVE-2024-31999, CVE-2025-46344).
@@ -181,14 +181,10 @@ function lastSeenAt(token: OpenedCookie): number {
   return 'format' in token ? 0 : token.record.lastSeenAt;
 }
 
-function tooLarge(
-  { values }: SessionRecord,
-  length: number,
-  limit: number,
-  chunks: number,
-): SessionTooLargeError {
+function tooLarge({ values }: SessionRecord, length: number, limit: number, chunks: number) {
+  const why = limit < MAX_ALL_COOKIES_BYTES ? `chunks: ${chunks}` : "Node's limit for a request's headers";
   const summary =
-    `The session needs ${length} bytes of cookies, there is room for ${limit} (chunks: ${chunks}). ` +
+    `The session needs ${length} bytes of cookies, there is room for ${limit} (${why}). ` +
     'Keep large things elsewhere, or use a store.';
   return new SessionTooLargeError(length, limit, largestValues(values), summary);
 }
