@@ -64,13 +64,18 @@ export class SessionValueError extends TypeError {
   }
 }
 
-/** The session would be larger than `maxSize`. Nothing was written. */
+/** The session would be larger than `maxSize`, or than its cookies can be. Nothing was written. */
 export class SessionTooLargeError extends RangeError {
   readonly code = 'SESSION_TOO_LARGE';
 
-  constructor(size: number, maxSize: number, largest: readonly { name: string; size: number }[]) {
+  constructor(
+    size: number,
+    maxSize: number,
+    largest: readonly { name: string; size: number }[],
+    summary = `The session has ${size} bytes, maxSize is ${maxSize}.`,
+  ) {
     const names = largest.map(({ name, size }) => `${name} (${size} bytes)`).join(', ');
-    super(`The session has ${size} bytes, maxSize is ${maxSize}. Largest values: ${names}.`);
+    super(`${summary} Largest values: ${names}.`);
     this.name = 'SessionTooLargeError';
   }
 }

@@ -1,4 +1,8 @@
+import type { SessionClock } from '../core/clock.js';
+import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { SessionEvents } from '../events/session-events.js';
+import type { SessionStore } from '../stores/session-store.js';
 
 /**
  * What a request's Cookie header held under one of our names.
@@ -82,4 +86,25 @@ export interface SessionBackend<Token = unknown> {
    * @param presentNames the cookies that the request brought: what is left over of them is taken away
    */
   cookiesFor(session: StoredIdentity, place: CookiePlace, presentNames: readonly string[]): CookieToSet[];
+}
+
+/** What a backend takes from the module. */
+export interface BackendServices {
+  readonly options: ResolvedSessionOptions;
+  readonly clock: SessionClock;
+  readonly events: SessionEvents;
+}
+
+/**
+ * The method by which what stands in a store's place brings a backend of its own. Found by name, so that the main entry
+ * need not know who has it, and across both builds of the package.
+ */
+export const CREATE_BACKEND: unique symbol = Symbol.for('nest-session.createBackend') as never;
+
+/** The backend that a store brings, if it brings one. */
+export function ownBackendOf(store: SessionStore, services: BackendServices): SessionBackend | undefined {
+  const { [CREATE_BACKEND]: create } = store as {
+    [CREATE_BACKEND]?(services: BackendServices): SessionBackend;
+  };
+  return create?.call(store, services);
 }

@@ -176,14 +176,9 @@ export class SessionValues {
     let units = 0;
     for (const [name, text] of texts) units += name.length + text.length;
     if (units * 3 <= maxSize) return;
-    const sizes = [...texts].map(([name, text]) => ({
-      name,
-      size: Buffer.byteLength(name) + Buffer.byteLength(text),
-    }));
+    const sizes = sizesOf(texts);
     const size = sizes.reduce((sum, each) => sum + each.size, 0);
-    if (size <= maxSize) return;
-    const largest = sizes.sort((a, b) => b.size - a.size).slice(0, 3);
-    throw new SessionTooLargeError(size, maxSize, largest);
+    if (size > maxSize) throw new SessionTooLargeError(size, maxSize, largestOf(sizes));
   }
 
   #isStored(name: string): boolean {
@@ -231,4 +226,20 @@ export class SessionValues {
     checkJson(touched.value, name);
     return this.#serializer.stringify(touched.value);
   }
+}
+
+/** The three largest values, in bytes of name and text, for an error that says what takes the room. */
+export function largestValues(values: ValueTexts): { name: string; size: number }[] {
+  return largestOf(sizesOf(Object.entries(values)));
+}
+
+function sizesOf(texts: Iterable<[name: string, text: string]>): { name: string; size: number }[] {
+  return Array.from(texts, ([name, text]) => ({
+    name,
+    size: Buffer.byteLength(name) + Buffer.byteLength(text),
+  }));
+}
+
+function largestOf(sizes: { name: string; size: number }[]): { name: string; size: number }[] {
+  return sizes.sort((a, b) => b.size - a.size).slice(0, 3);
 }

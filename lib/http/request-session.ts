@@ -267,7 +267,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   async #write(state: SessionState, plan: CommitPlan): Promise<void> {
     const { backend, cookie } = this.services;
-    const endBefore = state.storedCookieEnd;
+    const { stored: before, storedCookieEnd: endBefore } = state;
     // A store that fails may have done half of it; what lives in the cookie is as it was sealed last.
     this.#isUnacknowledged = !backend.livesInCookie;
     try {
@@ -279,7 +279,8 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     this.#isUnacknowledged = false;
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
-    const hasNewValue = plan.kind === 'create' || plan.kind === 'rename' || backend.livesInCookie;
+    const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
+    const hasNewValue = hasNewId || (backend.livesInCookie && stored !== before);
     if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };

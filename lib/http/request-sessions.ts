@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
+import { ownBackendOf } from '../backends/session-backend.js';
 import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
@@ -45,7 +46,9 @@ export class RequestSessions {
     @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
     @Inject(SessionEvents) events: SessionEvents,
   ) {
-    const backend = new StoredBackend(store, options, clock, events, codec);
+    const backend =
+      ownBackendOf(store, { options, clock, events }) ??
+      new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
     this.#services = { backend, cookie, clock, events, rotationGraceMs: options.rotationGraceMs };
   }

@@ -1,0 +1,1 @@
+export { type EncryptedCookieOptions, EncryptedCookieSessions } from './encrypted-cookie-sessions.js';

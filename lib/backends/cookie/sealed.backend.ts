@@ -1,0 +1,190 @@
+import { maxHeaderSize } from 'node:http';
+import { applyChange, applyTouch, type SessionRecord } from '../../core/record.js';
+import { keyOf, newId } from '../../core/session-id.js';
+import {
+  type CommitPlan,
+  type Presence,
+  SessionState,
+  type StoredIdentity,
+} from '../../core/session-state.js';
+import { largestValues } from '../../core/session-values.js';
+import { SessionFormatException, SessionTooLargeError } from '../../errors.js';
+import type {
+  BackendServices,
+  CookiePlace,
+  CookiesRead,
+  CookieToSet,
+  SessionBackend,
+} from '../session-backend.js';
+import { capacityOf, isChunkOf, joinCookies, presentNames, splitIntoCookies } from './chunks.js';
+import { CookieSeal } from './cookie-seal.js';
+import { type NewerRecord, packRecord, type SealedRecord, unpackRecord } from './sealed-record.js';
+
+/** A cookie of ours, opened. */
+export type OpenedCookie = SealedRecord | NewerRecord;
+
+/** A session, and the cookies that hold it. */
+interface SealedIdentity extends StoredIdentity {
+  readonly cookies: readonly CookieToSet[];
+}
+
+export interface SealedBackendOptions {
+  readonly chunks: number;
+  readonly compress: boolean;
+}
+
+/** Node answers 431 to a request with more bytes of headers, and so for ever to this browser; others need room too. */
+const MAX_ALL_COOKIES_BYTES = maxHeaderSize - 2048;
+
+const NONE: CookiesRead<never> = { tokens: [], presentNames: [] };
+
+/** Sessions that live in their cookies, sealed; nothing is kept here. */
+export class SealedBackend implements SessionBackend<OpenedCookie> {
+  readonly livesInCookie = true;
+  readonly #seal: CookieSeal;
+
+  constructor(
+    private readonly options: SealedBackendOptions,
+    private readonly services: BackendServices,
+  ) {
+    this.#seal = new CookieSeal(services.options.secrets);
+  }
+
+  readCookies(header: string, name: string): CookiesRead<OpenedCookie> {
+    if (!header.includes(name)) return NONE;
+    const tokens: OpenedCookie[] = [];
+    for (const { text, count } of joinCookies(header, name, () => this.#warnIncomplete())) {
+      const packed = this.#seal.open(text, contextOf(name, count));
+      const opened = packed && unpackRecord(packed);
+      if (opened) tokens.push(opened);
+    }
+    return { tokens: newestOfEach(tokens), presentNames: presentNames(header, name) };
+  }
+
+  async open(tokens: readonly OpenedCookie[]): Promise<SessionState> {
+    const now = this.services.clock.now();
+    const living: SealedRecord[] = [];
+    for (const token of tokens) {
+      if ('format' in token) this.#refuseNewerFormat(token);
+      // The deadlines that were sealed in hold, whatever the cookie's own age says (CVE-2024-31999, CVE-2025-46344).
+      else if (Math.min(token.record.expiresAt, token.record.absoluteExpiresAt) > now) living.push(token);
+    }
+    if (living.length > 1) return this.#ambiguous(living);
+    if (living.length === 0) return this.#state(tokens.length > 0 ? 'dead' : 'nothing');
+    const [{ id, record }] = living;
+    return this.#state('living', { id, key: keyOf(id), record });
+  }
+
+  fresh(): SessionState {
+    return this.#state('nothing');
+  }
+
+  async commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<void> {
+    const { stored } = state;
+    if (plan.kind === 'end') return; // the request takes the cookie away
+    if (plan.kind === 'create') return state.settle(plan, this.#sealed(newId(), plan.record, place));
+    if (!stored) return;
+    if (plan.kind === 'touch') return this.#touch(state, stored, plan, place);
+    const id = plan.kind === 'rename' ? newId() : stored.id;
+    state.settle(plan, this.#sealed(id, applyChange(stored.record, plan.change), place));
+  }
+
+  /** There is nothing to delete. */
+  async end(): Promise<void> {}
+
+  cookiesFor(session: StoredIdentity, { name }: CookiePlace, present: readonly string[]): CookieToSet[] {
+    const { cookies } = session as SealedIdentity;
+    const isLeftOver = (other: string) =>
+      isChunkOf(name, other) && !cookies.some((each) => each.name === other);
+    const leftOver = present.filter(isLeftOver).map((each) => ({ name: each, value: undefined }));
+    return [...cookies, ...leftOver];
+  }
+
+  /** A request that only read does not fail because its session does not fit any more, into fewer chunks for example. */
+  #touch(
+    state: SessionState,
+    stored: StoredIdentity,
+    plan: CommitPlan & { kind: 'touch' },
+    place: CookiePlace,
+  ) {
+    try {
+      state.settle(plan, this.#sealed(stored.id, applyTouch(stored.record, plan.touch), place));
+    } catch (error) {
+      if (!(error instanceof SessionTooLargeError)) throw error;
+      this.services.events.warnOnce('touch too large', `A deadline was not moved. ${error.message}`);
+    }
+  }
+
+  #sealed(id: string, record: SessionRecord, place: CookiePlace): SealedIdentity {
+    const packed = packRecord({ id, record }, this.options.compress);
+    const length = CookieSeal.textLength(packed.length);
+    const capacity = capacityOf(place);
+    const count = Math.ceil(length / capacity);
+    const limit = Math.min(this.options.chunks * capacity, MAX_ALL_COOKIES_BYTES);
+    if (length > limit) throw tooLarge(record, length, limit, this.options.chunks);
+    const text = this.#seal.seal(packed, contextOf(place.name, count));
+    return { id, key: keyOf(id), record, cookies: splitIntoCookies({ text, count }, place) };
+  }
+
+  #ambiguous(living: readonly SealedRecord[]): SessionState {
+    const { events } = this.services;
+    events.emit('ambiguous', { handles: living.map(({ record }) => record.handle) });
+    events.warnOnce('ambiguous', 'A request brought cookies of several living sessions: none was believed.');
+    return this.#state('ambiguous');
+  }
+
+  #state(presence: Presence, identity?: StoredIdentity): SessionState {
+    const { options, clock } = this.services;
+    return new SessionState(presence, identity, options, clock, (handle) => this.#corrupt(handle));
+  }
+
+  #refuseNewerFormat({ handle, format }: NewerRecord): never {
+    const { events } = this.services;
+    events.emit('newerFormat', { handle, format });
+    const message = `Session ${handle} was written by a newer release (format ${format}): it is left as it is.`;
+    events.warnOnce('newerFormat', message);
+    throw new SessionFormatException(handle, format);
+  }
+
+  #corrupt(handle: string): void {
+    const { events } = this.services;
+    events.emit('corrupt', { handle });
+    const message = `The stored data of session ${handle} is corrupt: it goes on without.`;
+    events.warnOnce(`corrupt ${handle}`, message);
+  }
+
+  #warnIncomplete(): void {
+    const message =
+      'A session came in several cookies, and one of them is missing or is of another answer: it counts as none. ' +
+      'Does a proxy or the browser drop cookies? Keep less in the session, or use a store.';
+    this.services.events.warnOnce('incomplete cookie', message);
+  }
+}
+
+/** What the text is bound to: the purpose, the version of the form, the number of cookies and their name. */
+function contextOf(name: string, count: number): string {
+  return `nest-session encrypted cookie 1.${count}.${name}`;
+}
+
+/** One session under two paths or domains, sealed at different times: the later one counts. */
+function newestOfEach(tokens: readonly OpenedCookie[]): OpenedCookie[] {
+  const newest = new Map<string, OpenedCookie>();
+  for (const token of tokens) {
+    const name = 'format' in token ? token.handle : token.id;
+    const other = newest.get(name);
+    if (!other || lastSeenAt(token) > lastSeenAt(other)) newest.set(name, token);
+  }
+  return [...newest.values()];
+}
+
+function lastSeenAt(token: OpenedCookie): number {
+  return 'format' in token ? 0 : token.record.lastSeenAt;
+}
+
+function tooLarge({ values }: SessionRecord, length: number, limit: number, chunks: number) {
+  const why = limit < MAX_ALL_COOKIES_BYTES ? `chunks: ${chunks}` : "Node's limit for a request's headers";
+  const summary =
+    `The session needs ${length} bytes of cookies, there is room for ${limit} (${why}). ` +
+    'Keep large things elsewhere, or use a store.';
+  return new SessionTooLargeError(length, limit, largestValues(values), summary);
+}
