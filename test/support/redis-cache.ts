@@ -16,18 +16,34 @@ export interface RedisCache {
   close(): Promise<void>;
 }
 
-/** @param namespace of a cache that another process or connection uses too */
-export async function openRedisCache(namespace = newNamespace()): Promise<RedisCache> {
-  const client = createClient({ url: REDIS_URL, disableOfflineQueue: true }) as RedisClientType;
+/**
+ * @param options `namespace` of a cache that another process or connection uses too; `url` of a proxy before Redis;
+ * `queues`: commands wait while Redis is away, as they do by default
+ */
+export async function openRedisCache(
+  options: { namespace?: string; url?: string; queues?: boolean } = {},
+): Promise<RedisCache> {
+  const { namespace = newNamespace(), url = REDIS_URL, queues = false } = options;
+  const socket = { reconnectStrategy: 20 };
+  const client = createClient({ url, socket, disableOfflineQueue: !queues }) as RedisClientType;
   client.on('error', () => undefined);
   await client.connect();
   const adapter = new KeyvRedis<unknown>(client);
   const cache = createCache({ stores: [new Keyv({ store: adapter, namespace, useKeyPrefix: false })] });
   const close = async () => {
-    await adapter.clear();
-    client.destroy();
+    if (client.isOpen) client.destroy();
+    await deleteAll(namespace);
   };
   return { cache, adapter, client, namespace, close };
+}
+
+/** By a connection of its own: the one that was tested may be broken. */
+async function deleteAll(namespace: string): Promise<void> {
+  const client = await createClient({ url: REDIS_URL }).connect();
+  for await (const keys of client.scanIterator({ MATCH: `${namespace}::*`, COUNT: 1_000 })) {
+    if (keys.length > 0) await client.unlink(keys);
+  }
+  client.destroy();
 }
 
 export function newNamespace(): string {
