@@ -40,7 +40,7 @@ function open(
   return { adapter, base, clock, store, asked: jest.spyOn(base, 'load') };
 }
 
-let stores: SessionStore[] = [];
+const stores: SessionStore[] = [];
 let warn: jest.SpiedFunction<Logger['warn']>;
 let log: jest.SpiedFunction<Logger['log']>;
 

@@ -111,17 +111,13 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     );
   }
 
-  async load(key: string): Promise<SessionRecord | undefined> {
-    const text = await this.#cache.get(this.#prefix + key);
-    if (text === undefined) return undefined;
-    const record = readRecord(text);
-    if (!record) this.#warnOfUnreadable();
-    return record && record.expiresAt > this.#clock.now() ? record : undefined;
+  load(key: string): Promise<SessionRecord | undefined> {
+    return this.#read(key);
   }
 
   create(key: string, record: SessionRecord): Promise<boolean> {
     return this.#inTurn([key], async () => {
-      if (await this.load(key)) return false;
+      if (await this.#read(key)) return false;
       await this.#write(key, record);
       return true;
     });
@@ -153,7 +149,7 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     return this.#inTurn([key, newKey], async () => {
       const record = await this.#living(key);
       if (!record) return 'gone';
-      if (await this.load(newKey)) return 'taken';
+      if (await this.#read(newKey)) return 'taken';
       await this.#write(newKey, applyChange(record, change));
       // Between the two both keys work; the new one is in nobody's hands yet.
       await this.#bury(key, record, 'renamed', tombstoneUntil);
@@ -196,9 +192,17 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     });
   }
 
+  async #read(key: string): Promise<SessionRecord | undefined> {
+    const text = await this.#cache.get(this.#prefix + key);
+    if (text === undefined) return undefined;
+    const record = readRecord(text);
+    if (!record) this.#warnOfUnreadable();
+    return record && record.expiresAt > this.#clock.now() ? record : undefined;
+  }
+
   /** @throws SessionFormatException: what a newer release wrote, this one does not change */
   async #living(key: string): Promise<SessionRecord | undefined> {
-    const record = await this.load(key);
+    const record = await this.#read(key);
     if (!record || record.gone) return undefined;
     if (record.format > RECORD_FORMAT) throw new SessionFormatException(record.handle, record.format);
     return record;
