@@ -158,6 +158,21 @@ describe.each(['fails', 'hangs'] as const)('While the cache %s', (state) => {
   });
 });
 
+it('A cache that answers again, but could not be told yet, is not believed about what has ended', async () => {
+  const { adapter, store } = open();
+  const [key, other] = [newKey(), newKey()];
+  for (const each of [key, other]) await store.create(each, aRecord());
+  for (const each of [key, other]) await store.load(each);
+  [adapter.state, adapter.failing] = ['hangs', ['delete']];
+  await store.delete(key);
+  const isToldAgain = () => adapter.commands.filter((command) => command === 'delete').length > 2;
+  await until(isToldAgain);
+  adapter.commands.splice(0);
+  expect(await store.load(key)).toBeUndefined();
+  expect(await store.load(other)).toBeDefined();
+  expect(adapter.commands).toEqual(['getMany']); // for the other alone
+});
+
 it('A copy that was ended while the cache could not be told is served by no process after maxAge', async () => {
   const { adapter, base, clock, store } = open();
   const other = open(adapter, base, clock).store;

@@ -29,7 +29,7 @@ async function open({ library, options, namespace, redisUrl }) {
   dataSource = await new DataSource({ ...options, entities: [SessionEntity] }).initialize();
   adapter = new KeyvRedis(redisUrl);
   const cache = createCache({ stores: [new Keyv({ store: adapter, namespace, useKeyPrefix: false })] });
-  store = new CachedSessionStore(new TypeOrmSessionStore(dataSource), cache, { cacheTimeout: '5s' });
+  store = new CachedSessionStore(new TypeOrmSessionStore(dataSource), cache, { cacheTimeout: '10s' });
   return 'ready';
 }
 

@@ -31,7 +31,7 @@ const areThere = [await postgres?.available(), await isRedisThere()];
     pool = await new DataSource({ ...database.options, entities: [SessionEntity] }).initialize();
     await pool.synchronize();
     redis = await openRedisCache();
-    store = new CachedSessionStore(new TypeOrmSessionStore(pool), redis.cache);
+    store = new CachedSessionStore(new TypeOrmSessionStore(pool), redis.cache, { cacheTimeout: '10s' });
     processes = [1, 2].map(() => fork(worker, { env: { ...process.env, NODE_OPTIONS: '' }, execArgv: [] }));
     const library = {
       typeorm: join(compiled, 'stores/typeorm/index.js'),

@@ -45,7 +45,7 @@ for (const kind of databases.filter(({ name }) => name !== 'MariaDB')) {
       if (isBroken) await pools[0].synchronize();
       isBroken = false;
       const base = new TypeOrmSessionStore(pools[index], {}, clock);
-      return new CachedSessionStore(base, redis[index]?.cache ?? inMemory, {}, clock);
+      return new CachedSessionStore(base, redis[index]?.cache ?? inMemory, { cacheTimeout: '10s' }, clock);
     };
 
     describeSessionStore(where, ({ clock }) => open(0, clock), {
