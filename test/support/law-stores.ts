@@ -1,9 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ModuleMetadata } from '@nestjs/common';
+import type { DynamicModule, ModuleMetadata } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { type Cache, createCache } from 'cache-manager';
+import { Keyv } from 'keyv';
 import { FileSessionStore, MemorySessionStore, SessionClock, type SessionStoreOption } from 'nest-session';
+import { CachedSessionStore, CacheSessionStore } from 'nest-session/cache';
 import { TypeOrmSessionStore } from 'nest-session/typeorm';
 import { type DatabaseKind, databases } from './databases.js';
 
@@ -51,8 +54,47 @@ async function inDatabase(kind: DatabaseKind): Promise<LawStore> {
   };
 }
 
+/** The applications of a run share their cache, as processes share a server. */
+function sharedCache(cache: Cache): DynamicModule {
+  class SharedCacheModule {}
+  const providers = [{ provide: 'LAW_CACHE', useValue: cache }];
+  return { module: SharedCacheModule, providers, exports: providers };
+}
+
+const cache: LawStore = {
+  name: 'cache',
+  isAvailable: true,
+  open: async () => {
+    const entries = new Map<string, string>();
+    const imports = [sharedCache(createCache({ stores: [new Keyv({ store: entries })] }))];
+    const isTombstone = (entry: string) => 'gone' in JSON.parse(JSON.parse(entry).value as string);
+
+    /** Law 5 asks what is left of a session; a cache can't be asked, but this one is at hand. */
+    class CountingStore extends CacheSessionStore.with({ cache: 'LAW_CACHE', imports }) {
+      override async count(): Promise<number> {
+        return [...entries.values()].filter((entry) => !isTombstone(entry)).length;
+      }
+    }
+    return { wiring: { store: CountingStore }, cleanUp: async () => undefined };
+  },
+};
+
+const cached: LawStore = {
+  name: 'cached SQLite',
+  isAvailable: true,
+  open: async () => {
+    const { wiring, cleanUp } = await (await inDatabase(databases[0])).open();
+    const imports = [sharedCache(createCache())];
+    const options = { cache: 'LAW_CACHE', imports, singleProcess: true };
+    const store = CachedSessionStore.with({ base: TypeOrmSessionStore, ...options });
+    return { wiring: { ...wiring, store }, cleanUp };
+  },
+};
+
 export const lawStores: readonly LawStore[] = [
   memory,
   file,
   ...(await Promise.all(databases.map(inDatabase))),
+  cache,
+  cached,
 ];
