@@ -1,27 +1,22 @@
 import { RedisSessionStore } from 'nest-session/redis';
 import { describeSessionStore } from 'nest-session/testing';
-import { clientKinds, type TestClient } from '../support/redis-clients.js';
+import { clientKinds, Connections } from '../support/redis-clients.js';
 import { describeRedis, forgetAll, newPrefix, REDIS_URL } from '../support/redis-service.js';
 
 await describeRedis('RedisSessionStore on one node', () => {
   describe.each(clientKinds)('with $name', (kind) => {
     const prefix = newPrefix();
-    let clients: TestClient[];
+    const connections = new Connections(() => kind.connect(REDIS_URL));
 
-    beforeEach(async () => {
-      clients = [await kind.connect(REDIS_URL), await kind.connect(REDIS_URL)];
-    });
-    afterEach(async () => {
-      await Promise.all(clients.map((each) => each.close()));
-    });
+    afterAll(() => connections.close());
     afterAll(() => forgetAll(prefix));
 
     describeSessionStore(
       'on two connections',
-      async ({ clock }) => new RedisSessionStore(clients[0].client, { prefix, clock }),
+      async ({ clock }) => new RedisSessionStore(await connections.get(0), { prefix, clock }),
       {
-        openAnother: async ({ clock }) => new RedisSessionStore(clients[1].client, { prefix, clock }),
-        breakIt: () => clients[0].close(),
+        openAnother: async ({ clock }) => new RedisSessionStore(await connections.get(1), { prefix, clock }),
+        breakIt: () => connections.close(),
         expiresByItself: true,
       },
     );

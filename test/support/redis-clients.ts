@@ -90,3 +90,18 @@ export const ioRedis6 = ioRedis('ioredis 6', IoRedis6 as never, IoCluster6 as ne
 
 /** All that the store is made for. */
 export const clientKinds: readonly ClientKind[] = [nodeRedis5, nodeRedis6, ioRedis5, ioRedis6];
+
+/** Connections that tests share, until one closes them to see what happens. */
+export class Connections {
+  #open: (TestClient | undefined)[] = [];
+
+  constructor(private readonly connect: () => Promise<TestClient>) {}
+
+  async get(index: number): Promise<RedisClient> {
+    return (this.#open[index] ??= await this.connect()).client;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#open.splice(0).map((each) => each?.close()));
+  }
+}

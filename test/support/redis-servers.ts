@@ -112,6 +112,27 @@ export class TestCluster {
     return this.nodes.find((node) => node.port === port)!;
   }
 
+  /** Moves a slot with its keys to another node, as an operator does who scales out. */
+  async moveSlot(slot: number, target: TestServer): Promise<void> {
+    const source = await this.ownerOf(slot);
+    const [from, to] = await Promise.all(
+      [source, target].map(async (node) => String(await node.send('CLUSTER', 'MYID'))),
+    );
+    await target.send('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', from);
+    await source.send('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', to);
+    for (;;) {
+      const keys = (await source.send('CLUSTER', 'GETKEYSINSLOT', String(slot), '10')) as string[];
+      if (keys.length === 0) break;
+      await source.send('MIGRATE', '127.0.0.1', String(target.port), '', '0', '5000', 'KEYS', ...keys);
+    }
+    for (const node of [target, source, ...this.nodes])
+      await node.send('CLUSTER', 'SETSLOT', String(slot), 'NODE', to);
+  }
+
+  async slotOf(key: string): Promise<number> {
+    return Number(await this.nodes[0].send('CLUSTER', 'KEYSLOT', key));
+  }
+
   async #join(): Promise<void> {
     const bounds = [0, 5461, 10923, 16384];
     for (const [index, node] of this.nodes.entries())

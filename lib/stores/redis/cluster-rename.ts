@@ -52,7 +52,10 @@ export async function renameInCluster(
   now: EpochMs,
 ): Promise<'renamed' | 'gone' | 'taken'> {
   const { key, newKey } = names;
-  const held = await steps.mark(key, newKey, now + GIVEN_UP_AFTER_MS);
+  const held = await steps.mark(key, newKey, now + GIVEN_UP_AFTER_MS).catch(async (error: unknown) => {
+    await steps.revive(key, newKey).catch(() => undefined); // the answer may be lost, and the mark be there
+    throw error;
+  });
   if (!held) return 'gone';
   const record = applyChange(held, change);
   try {
