@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { Cluster as IoCluster5, Redis as IoRedis5 } from 'ioredis';
 import { Cluster as IoCluster6, Redis as IoRedis6 } from 'ioredis-6';
 import type { RedisClient } from 'nest-session/redis';
 import { createClient as createClient5, createCluster as createCluster5 } from 'redis';
 import { createClient as createClient6, createCluster as createCluster6 } from 'redis-6';
+import { until } from './redis-servers.js';
 
 /** A connected client, as an application makes it, and how to close it. */
 export interface TestClient {
@@ -77,10 +77,9 @@ const ioRedis = (name: string, Redis: typeof IoRedis5, Cluster: typeof IoCluster
 
 /** Waits until it is over, for ioredis keeps a timer until then. */
 async function disconnect(client: IoRedis5 | IoCluster5): Promise<void> {
-  if (client.status === 'end') return;
-  const ended = once(client, 'end');
+  const isOver = async () => client.status === 'end' || client.status === 'close';
   client.disconnect();
-  await ended;
+  await until(isOver, 'ioredis is disconnected', 5_000);
 }
 
 export const nodeRedis5 = nodeRedis('node-redis 5', createClient5, createCluster5);
@@ -102,6 +101,6 @@ export class Connections {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#open.splice(0).map((each) => each?.close()));
+    await Promise.all(this.#open.splice(0).map(async (each) => each?.close()));
   }
 }

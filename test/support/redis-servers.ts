@@ -47,6 +47,15 @@ export class TestServer {
     await exited;
   }
 
+  /** It answers nobody, and closes no connection. */
+  freeze(): void {
+    this.#process?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   async remove(): Promise<void> {
     await this.stop();
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });

@@ -48,8 +48,8 @@ export const withIoRedis: ClientMaker = async (url) => {
   const lastError = watch(client, url);
   client.connect().catch(() => undefined);
   const close = async () => {
-    if (client.status === 'ready') await client.quit();
-    else client.disconnect();
+    await client.quit().catch(() => undefined); // refused where there is nobody to say goodbye to
+    client.disconnect();
   };
   return { client, lastError, close };
 };
