@@ -164,6 +164,41 @@ export class TestCluster {
   }
 }
 
+/** Sees the commands that a server gets; those that its scripts call are not among them. */
+export class Monitor {
+  readonly #seen: string[] = [];
+
+  private constructor(
+    private readonly server: TestServer,
+    private readonly client: ReturnType<typeof createClient>,
+  ) {}
+
+  static async start(server: TestServer): Promise<Monitor> {
+    const client = createClient({ url: server.url });
+    await client.connect();
+    const monitor = new Monitor(server, client);
+    await client.monitor((line) => monitor.#seen.push(String(line)));
+    return monitor;
+  }
+
+  /** What came since the last time. */
+  async take(): Promise<string[]> {
+    const mark = `mark ${Math.random()}`;
+    await this.server.send('ECHO', mark);
+    const isThere = async () => this.#seen.some((line) => line.includes(mark));
+    await until(isThere, 'the monitor is up to date');
+    const lines = this.#seen.splice(0);
+    const handshake = /"(hello|client|ping|info|select|command)"/i; // connections that open meanwhile
+    return lines.filter(
+      (line) => !/ lua\]|\[\d+ lua/.test(line) && !/"ECHO"/i.test(line) && !handshake.test(line),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.client.destroy();
+  }
+}
+
 /** Describes what starts servers, skipped where there is no program for it; with REQUIRE_SERVICES=1 that throws instead. */
 export function describeWithServers(title: string, body: () => void): void {
   const isThere = spawnSync(BINARY, ['--version']).status === 0;
