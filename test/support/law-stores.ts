@@ -1,8 +1,10 @@
 import type { ModuleMetadata } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { MemorySessionStore, SessionClock, type SessionStoreOption } from 'nest-session';
+import { RedisSessionStore } from 'nest-session/redis';
 import { TypeOrmSessionStore } from 'nest-session/typeorm';
 import { type DatabaseKind, databases } from './databases.js';
+import { forgetAll, newPrefix, REDIS_URL, redisIsThere } from './redis-service.js';
 
 /** A store on which every law is tested. */
 export interface LawStore {
@@ -38,4 +40,20 @@ async function inDatabase(kind: DatabaseKind): Promise<LawStore> {
   };
 }
 
-export const lawStores: readonly LawStore[] = [memory, ...(await Promise.all(databases.map(inDatabase)))];
+async function inRedis(): Promise<LawStore> {
+  return {
+    name: 'Redis',
+    isAvailable: await redisIsThere(),
+    open: async () => {
+      const prefix = newPrefix();
+      const store = RedisSessionStore.with({ url: REDIS_URL, prefix });
+      return { wiring: { store }, cleanUp: () => forgetAll(prefix) };
+    },
+  };
+}
+
+export const lawStores: readonly LawStore[] = [
+  memory,
+  ...(await Promise.all(databases.map(inDatabase))),
+  await inRedis(),
+];
