@@ -6,6 +6,7 @@ import {
   type SessionRecord,
   type SessionTouch,
 } from '../core/record.js';
+import { Turns } from '../core/turns.js';
 
 /** What became of a rename; `gone`: there is no such session (any more); `taken`: the new key names another one. */
 export type RenameOutcome = 'renamed' | 'gone' | 'taken';
@@ -54,6 +55,7 @@ export class SessionStoreUnsupportedError extends Error {
  * `storeTimeout`, and what a late answer did is not undone.
  */
 export abstract class SessionStore {
+  readonly #turns = new Turns();
   /** Whether what expires leaves by itself, as in Redis: there is nothing to clean, and `deleteExpired` answers 0. */
   readonly expiresByItself: boolean = false;
 
@@ -133,7 +135,7 @@ export abstract class SessionStore {
     name: string,
     update: (text: string | undefined) => string | undefined,
   ): Promise<AtomicResult | undefined> {
-    return this.#oneAtATime(key, async () => {
+    return this.#turns.take(key, async () => {
       const record = await this.load(key);
       if (!record || record.gone) return undefined;
       const { change, text } = atomicChange(record, name, update);
@@ -181,19 +183,6 @@ export abstract class SessionStore {
 
   /** Releases what the store itself opened; what it was given stays open. */
   async close(): Promise<void> {}
-
-  readonly #turns = new Map<string, Promise<unknown>>();
-
-  /** Runs tasks of one key one after the other. */
-  async #oneAtATime<T>(key: string, task: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(key) ?? Promise.resolve()).then(task, task);
-    this.#turns.set(key, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(key) === turn) this.#turns.delete(key);
-    }
-  }
 
   #unsupported(operation: string): Promise<never> {
     return Promise.reject(new SessionStoreUnsupportedError(this.constructor.name, operation));

@@ -7,8 +7,10 @@ import { type Cache, createCache } from 'cache-manager';
 import { Keyv } from 'keyv';
 import { FileSessionStore, MemorySessionStore, SessionClock, type SessionStoreOption } from 'nest-session';
 import { CachedSessionStore, CacheSessionStore } from 'nest-session/cache';
+import { RedisSessionStore } from 'nest-session/redis';
 import { TypeOrmSessionStore } from 'nest-session/typeorm';
 import { type DatabaseKind, databases } from './databases.js';
+import { forgetAll, newPrefix, REDIS_URL, redisIsThere } from './redis-service.js';
 
 /** A store on which every law is tested. */
 export interface LawStore {
@@ -91,10 +93,23 @@ const cached: LawStore = {
   },
 };
 
+async function inRedis(): Promise<LawStore> {
+  return {
+    name: 'Redis',
+    isAvailable: await redisIsThere(),
+    open: async () => {
+      const prefix = newPrefix();
+      const store = RedisSessionStore.with({ url: REDIS_URL, prefix });
+      return { wiring: { store }, cleanUp: () => forgetAll(prefix) };
+    },
+  };
+}
+
 export const lawStores: readonly LawStore[] = [
   memory,
   file,
   ...(await Promise.all(databases.map(inDatabase))),
+  await inRedis(),
   cache,
   cached,
 ];

@@ -1,0 +1,206 @@
+import {
+  Inject,
+  Injectable,
+  type ModuleMetadata,
+  type OnModuleInit,
+  Optional,
+  type Type,
+} from '@nestjs/common';
+import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
+import {
+  atomicChange,
+  type SessionChange,
+  type SessionRecord,
+  type SessionTouch,
+} from '../../core/record.js';
+import { Turns } from '../../core/turns.js';
+import { SessionFormatException, SessionOptionsError } from '../../errors.js';
+import { type AtomicResult, type RenameOutcome, SessionStore, type StoredSession } from '../session-store.js';
+import type { RedisClient } from './redis-client.js';
+import type { ClientToken, RedisSessionOptions, RedisSessionStoreOptions } from './redis-options.js';
+import { RedisSessions } from './redis-sessions.js';
+
+/** What {@link RedisSessionStore.with} makes: a store class that the session module binds. */
+export interface RedisSessionStoreClass extends Type<RedisSessionStore> {
+  sessionImports(): NonNullable<ModuleMetadata['imports']>;
+}
+
+/** Nobody provides them: they come from `with()`, or from whoever constructs the store by hand. */
+const SOURCE = Symbol('nest-session.RedisSource');
+const OPTIONS = Symbol('nest-session.RedisSessionOptions');
+
+/** So many times an atomic update may lose against other processes. */
+const MAX_ROUNDS = 1_000;
+
+/** So many times `deleteByUser` looks again, whether a session was renamed before its eyes. */
+const MAX_LOOKS = 10;
+
+/**
+ * Keeps sessions in Redis 7 or Valkey: a single node, Sentinel or a cluster, by node-redis or ioredis.
+ *
+ * An update is one script, and so one step: two requests that change different values both win. What expires leaves by
+ * itself. While Redis is away commands are refused, and not queued: requests that need their session get a 503.
+ *
+ * `findByUser` asks an index by user and then each session, so that it never shows a dead one. In a cluster the index is
+ * written by a second command, right after the session: a login that is under way at that moment may be missing.
+ *
+ * @example
+ * SessionModule.forRoot({ store: RedisSessionStore.with({ url: process.env.REDIS_URL, prefix: 'shop:' }), … })
+ * SessionModule.forRoot({ store: RedisSessionStore.with({ client: REDIS, imports: [RedisModule] }), … })
+ * new RedisSessionStore(client, { prefix: 'shop:' }) // in a script: the client stays yours to close
+ */
+@Injectable()
+export class RedisSessionStore extends SessionStore implements OnModuleInit {
+  override readonly expiresByItself = true;
+  readonly #sessions: RedisSessions;
+  readonly #clock: SessionClock;
+  readonly #turns = new Turns();
+
+  /** @throws SessionOptionsError when there is neither a client nor a URL */
+  constructor(
+    @Optional() @Inject(SOURCE) source: RedisClient | string | undefined,
+    @Optional() @Inject(OPTIONS) options: RedisSessionOptions = {},
+  ) {
+    super();
+    if (source === undefined) {
+      throw new SessionOptionsError([
+        'RedisSessionStore has no server: write RedisSessionStore.with({ url: process.env.REDIS_URL }) and see that it is set, or RedisSessionStore.with({ client }).',
+      ]);
+    }
+    this.#clock = options.clock ?? systemClock;
+    this.#sessions = new RedisSessions(source, options.prefix ?? 'session:', this.#clock);
+  }
+
+  /** A store class with options: `store: RedisSessionStore.with({ url: process.env.REDIS_URL })`. */
+  static with(options: RedisSessionStoreOptions): RedisSessionStoreClass {
+    const { client, imports = [], prefix, url } = options;
+
+    @Injectable()
+    class ConfiguredRedisSessionStore extends RedisSessionStore {
+      static sessionImports() {
+        return imports;
+      }
+
+      constructor(
+        @(isToken(client) ? Inject(client) : Optional()) provided: RedisClient | undefined,
+        @Optional() @Inject(SessionClock) clock?: SessionClock,
+      ) {
+        if (client !== undefined && url !== undefined)
+          throw new SessionOptionsError(['RedisSessionStore.with() takes a client or a url, not both.']);
+        super((isToken(client) ? provided : client) ?? url, { prefix, clock });
+      }
+    }
+    return ConfiguredRedisSessionStore;
+  }
+
+  /** A server that can't be reached is told when the application starts, not by its first visitor. */
+  async onModuleInit(): Promise<void> {
+    await this.#sessions.start();
+  }
+
+  async load(key: string): Promise<SessionRecord | undefined> {
+    const found = await this.#sessions.read(key);
+    return found && found.record.expiresAt > this.#clock.now() ? found.record : undefined;
+  }
+
+  create(key: string, record: SessionRecord): Promise<boolean> {
+    return this.#sessions.create(key, record);
+  }
+
+  save(key: string, change: SessionChange): Promise<boolean> {
+    return this.#sessions.save(key, change);
+  }
+
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    return this.#sessions.end(key, tombstoneUntil);
+  }
+
+  override touch(key: string, touch: SessionTouch): Promise<boolean> {
+    return this.#sessions.touch(key, touch);
+  }
+
+  override rename(
+    key: string,
+    newKey: string,
+    change: SessionChange,
+    tombstoneUntil?: EpochMs,
+  ): Promise<RenameOutcome> {
+    return this.#sessions.rename(key, newKey, change, tombstoneUntil);
+  }
+
+  /** Updates of this process take turns, so that each has to win against those of other processes alone. */
+  override atomic(
+    key: string,
+    name: string,
+    update: (text: string | undefined) => string | undefined,
+  ): Promise<AtomicResult | undefined> {
+    return this.#turns.take(key, async () => {
+      let record = await this.#sessions.readValue(key, name);
+      for (let round = 0; record && round < MAX_ROUNDS; round++) {
+        const { text } = atomicChange(record, name, update);
+        const newer = await this.#sessions.swap(key, name, record, text);
+        if (newer === 'swapped') return { text };
+        record = newer;
+      }
+      if (record) throw new Error(`The value changed ${MAX_ROUNDS} times before it could be written.`);
+      return undefined;
+    });
+  }
+
+  /** Redis does it; all that is asked is whether it is there. */
+  override async deleteExpired(): Promise<number> {
+    await this.ping();
+    return 0;
+  }
+
+  override async findByUser(userId: string): Promise<StoredSession[]> {
+    return this.#sessions.ofUser(userId);
+  }
+
+  /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
+  override async deleteByUser(
+    userId: string,
+    options: { exceptKey?: string; tombstoneUntil?: EpochMs } = {},
+  ): Promise<number> {
+    const { exceptKey, tombstoneUntil } = options;
+    const refused = new Map<string, SessionFormatException>();
+    const revoke = async (key: string): Promise<boolean> => {
+      try {
+        return await this.#sessions.revoke(userId, key, tombstoneUntil);
+      } catch (error) {
+        if (!(error instanceof SessionFormatException)) throw error;
+        refused.set(key, error);
+        return false;
+      }
+    };
+    let ended = 0;
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const named = await this.#sessions.keysOfUser(userId);
+      const keys = named.filter((key) => key !== exceptKey && !refused.has(key));
+      if (keys.length === 0) break;
+      ended += (await Promise.all(keys.map(revoke))).filter(Boolean).length;
+    }
+    for (const refusal of refused.values()) throw refusal;
+    return ended;
+  }
+
+  override count(): Promise<number> {
+    return this.#sessions.count();
+  }
+
+  override ping(): Promise<void> {
+    return this.#sessions.ping();
+  }
+
+  override close(): Promise<void> {
+    return this.#sessions.close();
+  }
+}
+
+function isToken(client: RedisSessionStoreOptions['client']): client is ClientToken {
+  return (
+    typeof client === 'string' ||
+    typeof client === 'symbol' ||
+    (typeof client === 'function' && !('status' in client))
+  );
+}

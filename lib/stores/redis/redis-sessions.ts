@@ -1,0 +1,326 @@
+import type { EpochMs, SessionClock } from '../../core/clock.js';
+import {
+  RECORD_FORMAT,
+  type SessionChange,
+  type SessionRecord,
+  type SessionTouch,
+} from '../../core/record.js';
+import { SessionFormatException } from '../../errors.js';
+import type { RenameOutcome } from '../session-store.js';
+import { blockerOf, giveUp, markOf, renameInCluster, type RenameSteps } from './cluster-rename.js';
+import type { RedisClient } from './redis-client.js';
+import { RedisLink } from './redis-link.js';
+import type { Script } from './script.js';
+import {
+  BLOCK,
+  CREATE,
+  DELETE,
+  FINISH,
+  MARK,
+  RENAME,
+  REVIVE,
+  SAVE,
+  SLACK_MS,
+  SWAP,
+  TOUCH,
+} from './scripts.js';
+import {
+  fieldsOf,
+  metaOf,
+  readHash,
+  readMeta,
+  type StoredHash,
+  userField,
+  valueField,
+  valueFieldsOf,
+  writeTime,
+} from './session-hash.js';
+import { readText, writeText } from './stored-text.js';
+import { UserIndex } from './user-index.js';
+
+/** A session's key in Redis is the prefix and this. */
+const SESSION_KEY = /^[0-9a-f]{64}$/;
+
+/** Sessions in Redis, command by command: what the store is made of. */
+export class RedisSessions implements RenameSteps {
+  readonly #link: RedisLink;
+  readonly #index: UserIndex;
+
+  constructor(
+    source: RedisClient | string,
+    private readonly prefix: string,
+    private readonly clock: SessionClock,
+  ) {
+    this.#link = new RedisLink(source);
+    this.#index = new UserIndex(this.#link, prefix);
+  }
+
+  async start(): Promise<void> {
+    await this.#link.start();
+  }
+
+  /** What stands under a key, over or not: a session, or a tombstone. A rename that broke off is given up first. */
+  async read(key: string): Promise<StoredHash | undefined> {
+    const found = await this.#read(key);
+    const now = this.clock.now();
+    if (!found?.moving || found.moving.until > now) return found;
+    await giveUp(this, key, found.moving.newKey, found.record, now);
+    return this.#read(key);
+  }
+
+  async create(key: string, record: SessionRecord): Promise<boolean> {
+    const created = await this.copy(key, record);
+    if (created && this.#link.isCluster) await this.track(key, record);
+    return created;
+  }
+
+  async save(key: string, change: SessionChange): Promise<boolean> {
+    return isYes(await this.#run(SAVE, key, this.#argsOf(change)));
+  }
+
+  async touch(key: string, { lastSeenAt, expiresAt, basedOn }: SessionTouch): Promise<boolean> {
+    const args = [
+      writeTime(lastSeenAt),
+      writeTime(expiresAt),
+      this.#timeToLive(expiresAt),
+      writeText(basedOn),
+    ];
+    return isYes(await this.#run(TOUCH, key, args));
+  }
+
+  async rename(
+    key: string,
+    newKey: string,
+    change: SessionChange,
+    tombstoneUntil: EpochMs | undefined,
+  ): Promise<RenameOutcome> {
+    await this.#link.start();
+    if (this.#link.isCluster)
+      return renameInCluster(this, { key, newKey }, change, tombstoneUntil, this.clock.now());
+    const args = [newKey, ...this.#tombstoneArgs(tombstoneUntil), ...this.#argsOf(change)];
+    const answer = await this.#run(RENAME, key, args, newKey);
+    if (isYes(answer)) return 'renamed';
+    return isNo(answer) ? 'gone' : 'taken';
+  }
+
+  /** Ends a living session. */
+  end(key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
+    return this.#end(key, tombstoneUntil, false);
+  }
+
+  /** Ends a session from outside: one that is being renamed in a cluster too, and then under both keys. */
+  async revoke(userId: string, key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
+    const ended = await this.#end(key, tombstoneUntil, true);
+    await this.#index.remove(userId, key);
+    return ended;
+  }
+
+  /**
+   * A living session with one value, which is all that an atomic update needs.
+   *
+   * @throws SessionFormatException
+   */
+  async readValue(key: string, name: string): Promise<SessionRecord | undefined> {
+    const field = valueField(name);
+    const reply = await this.#link.ask(this.prefix + key, 'hmget', this.prefix + key, 'm', field);
+    const [meta, stored] = reply as (string | null)[];
+    const read = readMeta(meta);
+    if (!read || read.isMoving || read.record.gone || read.record.expiresAt <= this.clock.now())
+      return undefined;
+    if (read.record.format > RECORD_FORMAT) throw newerFormat(meta);
+    return withValue(read.record, name, stored ?? undefined);
+  }
+
+  /**
+   * Writes a value if it is still what the caller has.
+   *
+   * @param record as {@link readValue} gave it
+   * @returns 'swapped'; or the record with the value that is stored now; undefined when the session is gone
+   */
+  async swap(
+    key: string,
+    name: string,
+    record: SessionRecord,
+    text: string | undefined,
+  ): Promise<'swapped' | SessionRecord | undefined> {
+    const had = Object.hasOwn(record.values, name) ? record.values[name] : undefined;
+    const answer = await this.#run(SWAP, key, [valueField(name), ...swapArgs(had), ...swapArgs(text)]);
+    if (isYes(answer)) return 'swapped';
+    if (!Array.isArray(answer)) return undefined;
+    return withValue(record, name, (answer as (string | null | undefined)[])[0] ?? undefined);
+  }
+
+  /** All keys that the index of a user names, those of dead sessions too. */
+  keysOfUser(userId: string): Promise<string[]> {
+    return this.#index.read(userId, this.clock.now());
+  }
+
+  /** The living sessions of a user. What else the index names leaves it. */
+  async ofUser(userId: string): Promise<{ key: string; record: SessionRecord }[]> {
+    const keys = await this.keysOfUser(userId);
+    const found = await Promise.all(keys.map(async (key) => ({ key, hash: await this.read(key) })));
+    const now = this.clock.now();
+    const living: { key: string; record: SessionRecord }[] = [];
+    const dead: string[] = [];
+    for (const { key, hash } of found) {
+      if (hash?.moving) continue; // in a moment it is under another key, or back
+      const { record } = hash ?? {};
+      const isLiving = record && !record.gone && record.expiresAt > now && record.userId === userId;
+      if (isLiving) living.push({ key, record });
+      else dead.push(key);
+    }
+    await this.#index.repair(userId, now, dead);
+    return living;
+  }
+
+  async count(): Promise<number> {
+    const seen = new Set<number>();
+    let count = 0;
+    for await (const found of this.#link.keys(this.prefix)) {
+      const keys = found.map((key) => key.slice(this.prefix.length));
+      const fresh = keys.filter((key) => SESSION_KEY.test(key) && isFirst(seen, key));
+      const living = await Promise.all(fresh.map((key) => this.#isLiving(key)));
+      count += living.filter(Boolean).length;
+    }
+    return count;
+  }
+
+  ping(): Promise<void> {
+    return this.#link.ping();
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  // The steps of a rename in a cluster.
+
+  async mark(key: string, newKey: string, givenUpAt: EpochMs): Promise<SessionRecord | undefined> {
+    const answer = await this.#run(MARK, key, [markOf(newKey, givenUpAt)]);
+    return isNo(answer) ? undefined : readHash(fieldMap(answer))?.record;
+  }
+
+  async copy(key: string, record: SessionRecord): Promise<boolean> {
+    const { expiresAt, userId } = record;
+    const user = userId === undefined ? '' : `=${userField(userId)}`;
+    const args = [writeTime(expiresAt), this.#timeToLive(expiresAt), user, ...fieldsOf(record)];
+    return isYes(await this.#run(CREATE, key, args));
+  }
+
+  async track(key: string, { userId, absoluteExpiresAt }: SessionRecord): Promise<void> {
+    if (userId !== undefined) await this.#index.add(userId, key, absoluteExpiresAt, this.clock.now());
+  }
+
+  async untrack(key: string, { userId }: SessionRecord): Promise<void> {
+    if (userId !== undefined) await this.#index.remove(userId, key);
+  }
+
+  async finish(key: string, newKey: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
+    return isYes(await this.#run(FINISH, key, [newKey, ...this.#tombstoneArgs(tombstoneUntil)]));
+  }
+
+  async revive(key: string, newKey: string): Promise<boolean> {
+    return isYes(await this.#run(REVIVE, key, [newKey]));
+  }
+
+  async block(newKey: string, tombstone: SessionRecord): Promise<void> {
+    await this.#run(BLOCK, newKey, [metaOf(tombstone), this.#timeToLive(tombstone.expiresAt)]);
+  }
+
+  async #end(key: string, tombstoneUntil: EpochMs | undefined, alsoMoving: boolean): Promise<boolean> {
+    const args = [...this.#tombstoneArgs(tombstoneUntil), alsoMoving ? '1' : '0'];
+    const answer = await this.#run(DELETE, key, args);
+    if (isNo(answer)) return false;
+    const [user = '', newKey = '', meta] = answer as string[];
+    const record = readMeta(meta)?.record;
+    if (newKey !== '' && record) await this.block(newKey, blockerOf(record, this.clock.now()));
+    if (this.#link.isCluster && user !== '') await this.#index.remove(readText(user.slice(1)) ?? '', key);
+    return true;
+  }
+
+  async #read(key: string): Promise<StoredHash | undefined> {
+    return readHash(fieldMap(await this.#link.ask(this.prefix + key, 'hgetall', this.prefix + key)));
+  }
+
+  async #isLiving(key: string): Promise<boolean> {
+    const meta = (await this.#link.ask(this.prefix + key, 'hget', this.prefix + key, 'm')) as string | null;
+    const record = readMeta(meta)?.record;
+    return record !== undefined && !record.gone && record.expiresAt > this.clock.now();
+  }
+
+  /** @throws SessionFormatException when the script met a session of a newer format */
+  async #run(script: Script, key: string, args: readonly string[], newKey?: string): Promise<unknown> {
+    if (!this.#link.isReady) await this.#link.start(); // only then it is known whether it is a cluster
+    const keys: [string, ...string[]] = [this.prefix + key];
+    if (newKey !== undefined) keys.push(this.prefix + newKey);
+    const indexes = this.#link.isCluster ? '' : this.#index.prefix;
+    const common = [writeTime(this.clock.now()), String(RECORD_FORMAT), indexes, key];
+    const answer = await this.#link.run(script, keys, [...common, ...args]);
+    if (typeof answer === 'string' && answer.includes('.')) throw newerFormat(answer);
+    return answer;
+  }
+
+  #argsOf(change: SessionChange): string[] {
+    const { lastSeenAt, expiresAt, basedOn, policy, cleared, authentication, removed, set } = change;
+    return [
+      writeTime(lastSeenAt),
+      writeTime(expiresAt),
+      this.#timeToLive(expiresAt),
+      writeText(basedOn),
+      policy === undefined ? '' : `=${writeText(policy)}`,
+      cleared ? '1' : '0',
+      authentication ? `=${userField(authentication.userId)}` : '',
+      authentication ? writeTime(authentication.absoluteExpiresAt) : '',
+      String(removed.length),
+      ...removed.map(valueField),
+      ...valueFieldsOf(set),
+    ];
+  }
+
+  #tombstoneArgs(until: EpochMs | undefined): string[] {
+    return until === undefined ? ['', ''] : [writeTime(until), this.#timeToLive(until)];
+  }
+
+  #timeToLive(until: EpochMs): string {
+    return String(Math.max(1, Math.ceil(until - this.clock.now() + SLACK_MS)));
+  }
+}
+
+/** Scripts answer 1, 0 or something else; a client may give numbers as texts. */
+function isYes(answer: unknown): boolean {
+  return answer === 1 || answer === '1';
+}
+
+function isNo(answer: unknown): boolean {
+  return answer === 0 || answer === '0';
+}
+
+function newerFormat(meta: string | null | undefined): Error {
+  const record = readMeta(meta)?.record;
+  return new SessionFormatException(record?.handle ?? '', record?.format ?? RECORD_FORMAT + 1);
+}
+
+/** HGETALL's reply, in the shape that the client and the protocol's version give it. */
+function fieldMap(reply: unknown): Map<string, string> {
+  if (!Array.isArray(reply)) return new Map(Object.entries(reply as Record<string, string>));
+  const fields = new Map<string, string>();
+  for (let i = 0; i < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
+  return fields;
+}
+
+function withValue(record: SessionRecord, name: string, stored: string | undefined): SessionRecord {
+  const text = stored === undefined ? undefined : readText(stored);
+  const values: Record<string, string> = { __proto__: null } as never;
+  if (text !== undefined) values[name] = text;
+  return { ...record, values };
+}
+
+function swapArgs(text: string | undefined): [string, string] {
+  return text === undefined ? ['0', ''] : ['1', writeText(text)];
+}
+
+/** SCAN may tell a key twice. Half of a key's digits are as good as all, and a tenth of the memory. */
+function isFirst(seen: Set<number>, key: string): boolean {
+  const short = Number.parseInt(key.slice(0, 13), 16);
+  return seen.size < seen.add(short).size;
+}

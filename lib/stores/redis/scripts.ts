@@ -1,0 +1,263 @@
+import { Script } from './script.js';
+
+/*
+ * What changes a session is one script: it checks, writes and sets the time to live in one step, so that there is never a
+ * part of a hash, and never one that is created again.
+ *
+ * All scripts begin with ARGV[1] now, [2] the newest format that this release understands, [3] the name with which all
+ * users' indexes begin, [4] the session's key as it stands in an index. In a cluster the indexes lie elsewhere and [3] is
+ * empty. Times are those of the meta field (session-hash.ts), but for times to live, which are milliseconds: they count
+ * from now, and so the clocks of this machine and of the server need not agree. Optional texts are '' or '=' and the text.
+ *
+ * A script that needs a living session answers 0 where there is none, and the meta field where the format is newer.
+ */
+/**
+ * Redis drops what is over so much later: it is the store's clock that judges, and a clock that stands still in a test, or
+ * that is a little behind, must not find its session gone.
+ */
+export const SLACK_MS = 1_000;
+
+const PRELUDE = `
+local now, format, indexes, member = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+
+-- A time in milliseconds; in two halves, for servers of 32 bits read no more at once.
+local function ms(time)
+  return tonumber(string.sub(time, 1, 4), 36) * 60466176 + tonumber(string.sub(time, 5), 36)
+end
+
+local function whole(number) return string.format('%.0f', number) end
+
+-- The session under a key, whatever its state; nil when there is none.
+local function read(key)
+  local found = redis.call('HMGET', key, 'm', 'p', 'u')
+  local written, rest = string.match(found[1] or '', '^(%d+)%.(.+)$')
+  if not written then return nil end
+  local handle = string.sub(rest, 1, 1) == '.' and redis.call('HGET', key, 'h')
+  return {
+    handle = handle, meta = found[1], format = written, head = string.sub(rest, 1, 31), seen = string.sub(rest, 32, 40),
+    expires = string.sub(rest, 41, 49), absolute = string.sub(rest, 50, 58), gone = string.sub(rest, 59),
+    policy = found[2] or '', user = found[3]
+  }
+end
+
+local function over(session) return ms(session.expires) <= ms(now) end
+
+-- The living session under a key; or nil, and what to answer.
+local function living(key)
+  local session = read(key)
+  if not session or session.gone ~= '' or over(session) then return nil, 0 end
+  if tonumber(session.format) > format then return nil, session.meta end
+  return session
+end
+
+local function write(key, session)
+  redis.call('HSET', key, 'm',
+    session.format .. '.' .. session.head .. session.seen .. session.expires .. session.absolute .. session.gone)
+end
+
+-- Lua hands over some thousand arguments at once, and no more.
+local function many(command, key, list, first, last)
+  for from = first, last, 1000 do
+    redis.call(command, key, unpack(list, from, math.min(from + 999, last)))
+  end
+end
+
+-- Notes a deadline in a user's index, where those that are over leave; it goes itself with the last of them.
+local function note(index, as, time)
+  redis.call('ZADD', index, whole(ms(time)), as)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', whole(ms(now)))
+  local last = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2]
+  if last then redis.call('PEXPIRE', index, whole(tonumber(last) - ms(now) + ${SLACK_MS})) end
+end
+
+local function track(session, as)
+  if indexes ~= '' and session.user then note(indexes .. redis.sha1hex(session.user), as, session.expires) end
+end
+
+local function forget(session, as)
+  if indexes ~= '' and session.user then redis.call('ZREM', indexes .. redis.sha1hex(session.user), as) end
+end
+
+-- Puts a tombstone in the place of a session; nothing when there is no time for one.
+local function bury(key, session, gone, till, ttl)
+  redis.call('DEL', key)
+  if till == '' or ms(till) <= ms(now) then return end
+  write(key, {
+    format = session.format, head = session.head, seen = session.seen, expires = till,
+    absolute = session.absolute, gone = gone
+  })
+  if session.policy ~= '' then redis.call('HSET', key, 'p', session.policy) end
+  if session.handle then redis.call('HSET', key, 'h', session.handle) end
+  redis.call('PEXPIRE', key, ttl)
+end
+
+-- core/record.ts, applyChange: with the change that begins at ARGV[first] and ends with the last.
+-- seen, expires, time to live, based on, policy, cleared, user, absolute, number of names removed, those, names and texts set
+local function apply(key, session, first)
+  local seen, expires, ttl, based, policy, cleared, user, absolute, removed = unpack(ARGV, first, first + 8)
+  if cleared == '1' then
+    local values = {}
+    for _, field in ipairs(redis.call('HKEYS', key)) do
+      if string.sub(field, 1, 1) == ':' then values[#values + 1] = field end
+    end
+    many('HDEL', key, values, 1, #values)
+  end
+  local set = first + 9 + tonumber(removed)
+  many('HDEL', key, ARGV, first + 9, set - 1)
+  many('HSET', key, ARGV, set, #ARGV)
+  if ms(seen) > ms(session.seen) then session.seen = seen end
+  if policy ~= '' or based == session.policy then
+    session.expires = expires
+    if not over(session) then redis.call('PEXPIRE', key, ttl) end
+  end
+  if policy ~= '' then
+    session.policy = string.sub(policy, 2)
+    if session.policy == '' then redis.call('HDEL', key, 'p') else redis.call('HSET', key, 'p', session.policy) end
+  end
+  if user ~= '' then
+    session.user = string.sub(user, 2)
+    session.absolute = absolute
+    redis.call('HSET', key, 'u', session.user)
+  end
+  write(key, session)
+end
+
+-- After a change: a session whose deadline has come goes at once.
+local function settle(key, session, as)
+  if not over(session) then return track(session, as) end
+  redis.call('DEL', key)
+  forget(session, as)
+end
+`;
+
+const script = (body: string) => new Script(PRELUDE + body);
+
+/** ARGV[5] deadline, [6] time to live, [7] user; then fields and values. Answers 1, or 0: the key is taken. */
+export const CREATE = script(`
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local session = { expires = ARGV[5], user = ARGV[7] ~= '' and string.sub(ARGV[7], 2) }
+if over(session) then return 1 end
+many('HSET', KEYS[1], ARGV, 8, #ARGV)
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+track(session, member)
+return 1
+`);
+
+/** From ARGV[5] on a change. Answers 1. */
+export const SAVE = script(`
+local session, answer = living(KEYS[1])
+if not session then return answer end
+apply(KEYS[1], session, 5)
+settle(KEYS[1], session, member)
+return 1
+`);
+
+/** ARGV[5] last seen, [6] deadline, [7] time to live, [8] the policy that it is based on. Answers 1. */
+export const TOUCH = script(`
+local session, answer = living(KEYS[1])
+if not session then return answer end
+if ARGV[8] ~= session.policy then return 1 end
+if ms(ARGV[5]) > ms(session.seen) then session.seen = ARGV[5] end
+session.expires = ARGV[6]
+write(KEYS[1], session)
+if not over(session) then redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
+settle(KEYS[1], session, member)
+return 1
+`);
+
+/**
+ * ARGV[5] the value's field, [6] whether there was one, [7] its text, [8] whether there shall be one, [9] its text.
+ * Answers 1; or a list with the text that is there instead, empty when there is none.
+ */
+export const SWAP = script(`
+local session, answer = living(KEYS[1])
+if not session then return answer end
+local stored = redis.call('HGET', KEYS[1], ARGV[5])
+if (stored and '1' or '0') ~= ARGV[6] or (stored and stored ~= ARGV[7]) then return { stored or nil } end
+if ARGV[8] == '1' then redis.call('HSET', KEYS[1], ARGV[5], ARGV[9]) else redis.call('HDEL', KEYS[1], ARGV[5]) end
+return 1
+`);
+
+/**
+ * ARGV[5] end of the tombstone, [6] its time to live, [7] '1' ends a session in the middle of a rename too. Answers a list:
+ * the session's user, '=' before it, the key to which it was being renamed (each may be ''), and its meta field.
+ */
+export const DELETE = script(`
+local session, answer = living(KEYS[1])
+local newKey = ''
+if not session and ARGV[7] == '1' then
+  session = read(KEYS[1])
+  if not session or session.gone ~= 'm' then return answer end
+  newKey = string.sub(redis.call('HGET', KEYS[1], 'n'), 10)
+end
+if not session then return answer end
+bury(KEYS[1], session, 'e', ARGV[5], ARGV[6])
+forget(session, member)
+return { session.user and '=' .. session.user or '', newKey, session.meta }
+`);
+
+/**
+ * KEYS[2] the new key; ARGV[5] the same as it stands in an index, [6] end of the tombstone, [7] its time to live, then a
+ * change. Answers 1, or 2: the new key is taken.
+ */
+export const RENAME = script(`
+local session, answer = living(KEYS[1])
+if not session then return answer end
+if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
+redis.call('RENAME', KEYS[1], KEYS[2])
+bury(KEYS[1], session, 'r', ARGV[6], ARGV[7])
+forget(session, member)
+apply(KEYS[2], session, 8)
+settle(KEYS[2], session, ARGV[5])
+return 1
+`);
+
+// For a cluster, where the new key lies in another slot: cluster-rename.ts tells the story.
+
+/** ARGV[5] the mark: when the rename is given up, and the new key. Answers all fields as they were before. */
+export const MARK = script(`
+local session, answer = living(KEYS[1])
+if not session then return answer end
+local fields = redis.call('HGETALL', KEYS[1])
+session.gone = 'm'
+write(KEYS[1], session)
+redis.call('HSET', KEYS[1], 'n', ARGV[5])
+return fields
+`);
+
+const MARKED = `
+local session = read(KEYS[1])
+if not session or session.gone ~= 'm' then return 0 end
+if string.sub(redis.call('HGET', KEYS[1], 'n'), 10) ~= ARGV[5] then return 0 end
+`;
+
+/** ARGV[5] the new key, [6] end of the tombstone, [7] its time to live. Answers 1, or 0: the mark is not there. */
+export const FINISH = script(`${MARKED}
+bury(KEYS[1], session, 'r', ARGV[6], ARGV[7])
+return 1
+`);
+
+/** ARGV[5] the new key. Answers 1, or 0: the mark is not there. */
+export const REVIVE = script(`${MARKED}
+session.gone = ''
+write(KEYS[1], session)
+redis.call('HDEL', KEYS[1], 'n')
+return 1
+`);
+
+/** Sees that the copy under a new key never comes to life. ARGV[5] meta field of a tombstone, [6] its time to live. */
+export const BLOCK = script(`
+local session = read(KEYS[1])
+local handle = string.sub(string.match(ARGV[5], '^%d+%.(.+)$'), 1, 22)
+if session and string.sub(session.head, 1, 22) ~= handle then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'm', ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return 1
+`);
+
+/** KEYS[1] an index; ARGV[5] the deadline under which the session is noted there. */
+export const TRACK = script(`
+note(KEYS[1], member, ARGV[5])
+return 1
+`);

@@ -1,0 +1,143 @@
+import type { EpochMs } from '../../core/clock.js';
+import { RECORD_FORMAT, type SessionRecord, tombstoneOf } from '../../core/record.js';
+import { readText, writeText } from './stored-text.js';
+
+/*
+ * A session is a hash. Redis keeps a hash in one compact block as long as no value is longer than 64 bytes, and pays some
+ * 60 bytes for each field of any other: so there are as few fields as possible, and all that every session has is one
+ * field of 60 bytes.
+ *
+ *   m        the meta field: format '.' handle created lastSeen expires absolute gone
+ *            handle: 22 characters, base64url · times: 9 each, base 36 · gone: nothing, or one letter
+ *   p        the expiry policy, unless it is the module's own
+ *   u        the user
+ *   h        the handle, where it is none of ours
+ *   n        during a rename in a cluster: when it is given up, and the new key
+ *   :name    a value
+ *
+ * scripts.ts knows the positions in the meta field too.
+ */
+export const VALUE = ':';
+export const TIME_LENGTH = 9;
+const HANDLE_LENGTH = 22;
+const META = new RegExp(`^(\\d+)\\.(.{${HANDLE_LENGTH}})((?:[0-9a-z]{${TIME_LENGTH}}){4})([rem]?)$`);
+const FOREIGN_HANDLE = '.'.repeat(HANDLE_LENGTH);
+const MAX_TIME = 36 ** TIME_LENGTH - 1;
+const GONE_LETTERS = { renamed: 'r', ended: 'e' } as const;
+
+/** A hash as it was read. */
+export interface StoredHash {
+  readonly record: SessionRecord;
+  /** A rename of it is under way in a cluster, or was and broke off. */
+  readonly moving?: { readonly newKey: string; readonly until: EpochMs };
+}
+
+/** Fields and values, one after the other, as HSET takes them. */
+export function fieldsOf(record: SessionRecord): string[] {
+  const { policy, userId, handle } = record;
+  const fields = ['m', metaOf(record)];
+  if (policy !== '') fields.push('p', writeText(policy));
+  if (userId !== undefined) fields.push('u', writeText(userId));
+  if (shortHandle(handle) === FOREIGN_HANDLE) fields.push('h', writeText(handle));
+  return [...fields, ...valueFieldsOf(record.values)];
+}
+
+export function valueFieldsOf(values: SessionRecord['values']): string[] {
+  return Object.entries(values).flatMap(([name, text]) => [valueField(name), writeText(text)]);
+}
+
+export function valueField(name: string): string {
+  return VALUE + writeText(name);
+}
+
+/** The user as the `u` field and the name of their index have it. */
+export const userField = writeText;
+
+/** @returns undefined when this is no session: nothing there, or nothing that can be told a session */
+export function readHash(fields: ReadonlyMap<string, string>): StoredHash | undefined {
+  const meta = readMeta(fields.get('m'));
+  if (!meta) return undefined;
+  const policy = readText(fields.get('p') ?? '') ?? '';
+  const userId = optional(fields.get('u'));
+  const handle = optional(fields.get('h')) ?? meta.record.handle;
+  const values = meta.record.format > RECORD_FORMAT || meta.record.gone ? {} : readValues(fields);
+  const record: SessionRecord = {
+    ...meta.record,
+    handle,
+    policy,
+    values: values ?? {},
+    ...(userId !== undefined && { userId }),
+    ...(values === undefined && { corrupt: true as const }),
+  };
+  return meta.isMoving ? movingHash(record, fields.get('n')) : { record };
+}
+
+/** What the meta field says, for whoever has read nothing else. */
+export function readMeta(
+  text: string | null | undefined,
+): { record: SessionRecord; isMoving: boolean } | undefined {
+  const [, format, short = '', times = '', letter] = META.exec(text ?? '') ?? [];
+  if (format === undefined) return undefined;
+  const [createdAt = 0, lastSeenAt = 0, expiresAt = 0, absoluteExpiresAt = 0] = readTimes(times);
+  const handle = Buffer.from(short, 'base64url').toString('hex');
+  const gone = letter === 'r' ? 'renamed' : letter === 'e' ? 'ended' : undefined;
+  return {
+    record: {
+      format: Number(format),
+      handle,
+      values: {},
+      createdAt,
+      lastSeenAt,
+      expiresAt,
+      absoluteExpiresAt,
+      policy: '',
+      ...(gone && { gone }),
+    },
+    isMoving: letter === 'm',
+  };
+}
+
+/** A time as the meta field and the scripts have it. */
+export function writeTime(time: EpochMs): string {
+  return Math.min(Math.max(Math.round(time), 0), MAX_TIME)
+    .toString(36)
+    .padStart(TIME_LENGTH, '0');
+}
+
+/** The meta field. */
+export function metaOf(record: SessionRecord): string {
+  const { format, handle, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, gone } = record;
+  const times = [createdAt, lastSeenAt, expiresAt, absoluteExpiresAt].map(writeTime);
+  return `${format}.${shortHandle(handle)}${times.join('')}${gone ? GONE_LETTERS[gone] : ''}`;
+}
+
+function shortHandle(handle: string): string {
+  if (!/^[0-9a-f]{32}$/.test(handle)) return FOREIGN_HANDLE;
+  return Buffer.from(handle, 'hex').toString('base64url');
+}
+
+function readTimes(times: string): EpochMs[] {
+  return (times.match(/.{9}/g) ?? []).map((time) => Number.parseInt(time, 36));
+}
+
+function readValues(fields: ReadonlyMap<string, string>): SessionRecord['values'] | undefined {
+  const values: Record<string, string> = { __proto__: null } as never; // a value may be named `__proto__`
+  for (const [field, stored] of fields) {
+    if (!field.startsWith(VALUE)) continue;
+    const [name, text] = [readText(field.slice(VALUE.length)), readText(stored)];
+    if (name === undefined || text === undefined) return undefined;
+    values[name] = text;
+  }
+  return values;
+}
+
+/** While a session moves it is to everybody what it will be: renamed. */
+function movingHash(record: SessionRecord, mark: string | undefined): StoredHash {
+  const until = Number.parseInt(mark?.slice(0, TIME_LENGTH) ?? '0', 36);
+  const moving = { newKey: mark?.slice(TIME_LENGTH) ?? '', until };
+  return { record: tombstoneOf(record, 'renamed', until), moving };
+}
+
+function optional(stored: string | undefined): string | undefined {
+  return stored === undefined ? undefined : readText(stored);
+}
