@@ -63,7 +63,7 @@ export class ShopConfig {
  * @param dataFolder where the SQLite file and a development secret are kept; created when something needs it
  * @throws ConfigError which says which variable is wrong, and what to write instead
  */
-export function readConfig(env: Environment, dataFolder = DATA_FOLDER): ShopConfig {
+export function readConfig(env: Environment, dataFolder = env.DATA_FOLDER || DATA_FOLDER): ShopConfig {
   const store = oneOf(env, 'STORE', ['typeorm', 'memory', 'file', 'redis', 'cache', 'cached', 'cookie']);
   return new ShopConfig(
     readPort(env.PORT),

@@ -1,12 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from 'redis';
-import { isRedisThere, REDIS_URL } from '../../../test/support/redis-server.js';
+import { forgetAll, newPrefix, REDIS_URL, redisIsThere } from '../../../test/support/redis-service.js';
 import { openShop, platforms } from './open-shop.js';
 
-const hasRedis = await isRedisThere();
+const hasRedis = await redisIsThere();
 const stores = [
   ['file', true],
   ['redis', hasRedis],
@@ -27,12 +25,12 @@ describe.each(platforms)('the shop on %s', (platform) => {
         DATABASE_URL: join(folder, 'shop.sqlite'),
         DATA_FOLDER: folder,
         REDIS_URL,
-        REDIS_PREFIX: `shop-${randomBytes(6).toString('hex')}:`,
+        REDIS_PREFIX: newPrefix(),
       };
     });
     afterAll(async () => {
       await rm(folder, { recursive: true, force: true });
-      if (isAvailable && hasRedis) await forget(env.REDIS_PREFIX);
+      if (isAvailable && hasRedis) await forgetAll(env.REDIS_PREFIX);
     });
 
     (isAvailable ? it : it.skip)('remembers everything over a restart', async () => {
@@ -52,10 +50,3 @@ describe.each(platforms)('the shop on %s', (platform) => {
     });
   });
 });
-
-async function forget(prefix: string): Promise<void> {
-  const client = await createClient({ url: REDIS_URL }).connect();
-  for await (const keys of client.scanIterator({ MATCH: `${prefix}*`, COUNT: 1_000 }))
-    if (keys.length > 0) await client.unlink(keys);
-  client.destroy();
-}
