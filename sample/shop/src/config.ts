@@ -5,7 +5,18 @@ import type { TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { developmentSecret } from './development-secret.js';
 
 export type PlatformName = 'express' | 'fastify';
-export type StoreName = 'typeorm' | 'memory';
+export type StoreName = 'typeorm' | 'memory' | 'file' | 'redis' | 'cache' | 'cached' | 'cookie';
+
+/** What a store keeps its sessions in, for the log. */
+const STORES: Readonly<Record<StoreName, string>> = {
+  typeorm: 'a database',
+  memory: 'memory',
+  file: 'files',
+  redis: 'Redis',
+  cache: 'a cache in Redis',
+  cached: 'a database, with a cache in front of it',
+  cookie: 'encrypted cookies',
+};
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,11 +41,21 @@ export class ShopConfig {
     readonly store: StoreName,
     readonly secret: string,
     readonly database: TypeOrmModuleOptions,
+    readonly redisUrl: string,
+    /** What all keys in Redis begin with. */
+    readonly redisPrefix: string,
+    /** Where the file store keeps its sessions. */
+    readonly sessionFolder: string,
   ) {}
+
+  /** Whether anything is kept in the database. */
+  get usesDatabase(): boolean {
+    return this.store === 'typeorm' || this.store === 'cached';
+  }
 
   /** For the log: names the kind of database, never its address, which may hold a password. */
   describeStore(): string {
-    return this.store === 'memory' ? 'sessions in memory' : `sessions in ${this.database.type}`;
+    return `sessions in ${this.store === 'typeorm' ? this.database.type : STORES[this.store]}`;
   }
 }
 
@@ -42,8 +63,8 @@ export class ShopConfig {
  * @param dataFolder where the SQLite file and a development secret are kept; created when something needs it
  * @throws ConfigError which says which variable is wrong, and what to write instead
  */
-export function readConfig(env: Environment, dataFolder = DATA_FOLDER): ShopConfig {
-  const store = oneOf(env, 'STORE', ['typeorm', 'memory']);
+export function readConfig(env: Environment, dataFolder = env.DATA_FOLDER || DATA_FOLDER): ShopConfig {
+  const store = oneOf(env, 'STORE', ['typeorm', 'memory', 'file', 'redis', 'cache', 'cached', 'cookie']);
   return new ShopConfig(
     readPort(env.PORT),
     env.HOST || '127.0.0.1', // this computer only; HOST=0.0.0.0 opens the shop to the network
@@ -51,6 +72,9 @@ export function readConfig(env: Environment, dataFolder = DATA_FOLDER): ShopConf
     store,
     readSecret(env, dataFolder),
     readDatabase(env.DATABASE_URL, dataFolder),
+    env.REDIS_URL || 'redis://127.0.0.1:6379',
+    env.REDIS_PREFIX || 'shop:',
+    join(dataFolder, 'sessions'),
   );
 }
 

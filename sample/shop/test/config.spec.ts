@@ -51,7 +51,10 @@ describe('the environment', () => {
     [{ PORT: 'http' }, 'PORT is http'],
     [{ PORT: '70000' }, 'PORT is 70000'],
     [{ PLATFORM: 'koa' }, 'PLATFORM is koa: write express or fastify.'],
-    [{ STORE: 'redis' }, 'STORE is redis: write typeorm or memory.'],
+    [
+      { STORE: 'mongo' },
+      'STORE is mongo: write typeorm or memory or file or redis or cache or cached or cookie.',
+    ],
     [{ DATABASE_URL: 'mongodb://db/shop' }, 'DATABASE_URL begins with mongodb:'],
   ])('is refused when it says %j', (env, message) => {
     expect(() => read(env)).toThrow(message);
