@@ -1,3 +1,4 @@
+export { safeNext } from './auth/safe-next.js';
 export { type EpochMs, SessionClock, SystemClock } from './core/clock.js';
 export {
   applyChange,
