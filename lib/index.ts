@@ -1,3 +1,5 @@
+export { CsrfExempt } from './auth/csrf/csrf-exempt.decorator.js';
+export { SessionCsrfGuard } from './auth/csrf/session-csrf.guard.js';
 export { safeNext } from './auth/safe-next.js';
 export { type EpochMs, SessionClock, SystemClock } from './core/clock.js';
 export {
@@ -26,6 +28,7 @@ export type { ResolvedSessionOptions } from './core/resolve-options.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';
 export {
+  SessionCsrfException,
   SessionFormatException,
   SessionHeadersSentError,
   SessionInterruptedException,
@@ -56,6 +59,7 @@ export {
 } from './session.module.js';
 export type {
   SessionCookieOptions,
+  SessionCsrfOptions,
   SessionOptions,
   SessionStoreClass,
   SessionStoreProvider,

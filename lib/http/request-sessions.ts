@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
+import { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
 import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
@@ -44,10 +45,11 @@ export class RequestSessions {
     @Inject(SESSION_CLOCK) clock: SessionClock,
     @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
     @Inject(SessionEvents) events: SessionEvents,
+    @Inject(CsrfTokens) csrfTokens: CsrfTokens,
   ) {
     const backend = new StoredBackend(store, options, clock, events);
     const cookie = new SessionCookie(options.cookie, codec);
-    this.#services = { backend, cookie, clock, events, rotationGraceMs: options.rotationGraceMs };
+    this.#services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs: options.rotationGraceMs };
   }
 
   /** The session of a raw request, if anything has asked for it. */
