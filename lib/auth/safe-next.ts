@@ -63,7 +63,7 @@ function isWellEncoded(path: string): boolean {
 }
 
 function leadsToThisSite(path: string): boolean {
-  if (!path.startsWith('/') || /[\p{Cc}\\]/u.test(path)) return false;
-  // Dot segments are taken away as browsers do it: `/a/..//host` is `//host`, which is another host.
+  if (!/^\/(?!\/)/.test(path) || /[\p{Cc}\\]/u.test(path)) return false;
+  // Dot segments are taken away as browsers do it: `/a/..//host` becomes `//host`, which is another host.
   return !new URL(`https://this.invalid${path}`).pathname.startsWith('//');
 }

@@ -25,6 +25,10 @@ const attacks: [string, unknown][] = [
   ['two slashes and a user name', '//shop.example@evil.example'],
   ['two slashes and a path above', '//evil.example/..'],
   ['two slashes alone', '//'],
+  ['two slashes and dots', '//..'],
+  ['two slashes, dots and a host', '//../evil.example'],
+  ['two slashes and encoded dots', '//%2e%2e'],
+  ['an encoded slash and dots', '/%2F..'],
   ['slash and backslash', '/\\evil.example'],
   ['slash, backslash, slash', '/\\/evil.example'],
   ['two backslashes', '\\\\evil.example'],
@@ -195,6 +199,19 @@ describe('safeNext', () => {
       fc.webPath(),
     );
     const options = { numRuns: 1_000 };
+
+    it('stays on this site with each of 28,561 ways to begin a path', () => {
+      const letters = ['/', '\\', '.', '%2e', '%2F', '%5c', '%25', '2F', '\t', '@', 'e', '?', ':'];
+      const pairs = letters.flatMap((one) => letters.map((other) => one + other));
+      const strays = pairs
+        .flatMap((one) => pairs.map((other) => `/${one}${other}`))
+        .filter((text) => {
+          const path = safeNext(text);
+          const once = decodeURIComponent(new URL(path, SITE).pathname);
+          return [path, once].some((each) => new URL(each, SITE).origin !== SITE);
+        });
+      expect(strays).toEqual([]);
+    });
 
     it('stays on this site, by HTTPS', () => {
       const check = (text: string) => {
