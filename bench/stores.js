@@ -73,6 +73,7 @@ async function postgres() {
   const url = new URL(server);
   url.pathname = name;
   const pool = new pg.Pool({ connectionString: url.href, max: 10 });
+  pool.on('error', () => undefined); // connections that the end of the database cuts
   const PgStore = connectPgSimple(expressSession);
   const peer = new PgStore({
     pool,

@@ -1,4 +1,4 @@
-import { ConflictException, ServiceUnavailableException } from '@nestjs/common';
+import { ConflictException, ForbiddenException, ServiceUnavailableException } from '@nestjs/common';
 
 /** What was asked of a store when it failed. */
 export type StoreOperation = 'load' | 'create' | 'save' | 'touch' | 'rename' | 'delete' | 'atomic';
@@ -46,6 +46,18 @@ export class SessionRotatedException extends ConflictException {
   constructor() {
     const message = 'The session has a new id: repeat the request.';
     super({ statusCode: 409, error: 'Conflict', message, code: 'SESSION_ROTATED' });
+  }
+}
+
+/**
+ * Another origin's page made the browser send the request (a cross-site request forgery), or its token is not this
+ * session's. A 403.
+ */
+export class SessionCsrfException extends ForbiddenException {
+  readonly code = 'SESSION_CSRF';
+
+  constructor(message = 'The request came from a page of another origin.') {
+    super({ statusCode: 403, error: 'Forbidden', message, code: 'SESSION_CSRF' });
   }
 }
 

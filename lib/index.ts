@@ -1,3 +1,6 @@
+export { CsrfExempt } from './auth/csrf/csrf-exempt.decorator.js';
+export { SessionCsrfGuard } from './auth/csrf/session-csrf.guard.js';
+export { safeNext } from './auth/safe-next.js';
 export { type EpochMs, SessionClock, SystemClock } from './core/clock.js';
 export {
   applyChange,
@@ -26,6 +29,7 @@ export type { ResolvedSessionOptions } from './core/resolve-options.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';
 export {
+  SessionCsrfException,
   SessionFormatException,
   SessionHeadersSentError,
   SessionInterruptedException,
@@ -56,6 +60,7 @@ export {
 } from './session.module.js';
 export type {
   SessionCookieOptions,
+  SessionCsrfOptions,
   SessionOptions,
   SessionStoreClass,
   SessionStoreProvider,

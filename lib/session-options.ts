@@ -28,6 +28,22 @@ export interface SessionCookieOptions {
   persistent?: boolean;
 }
 
+/** What other sites' pages may make a visitor's browser do. Defaults in brackets. */
+export interface SessionCsrfOptions {
+  /** [none] Other origins whose pages may send what this one's may: `scheme://host[:port]`, as in the Origin header. */
+  trustedOrigins?: readonly string[];
+  /**
+   * [false] Judges requests without a session cookie too, so that a stranger's page cannot log a visitor in as somebody
+   * else. What other sites post on purpose (`form_post` callbacks) needs `@CsrfExempt()` then.
+   */
+  everyone?: boolean;
+  /**
+   * [false] A request that does not say where it comes from (very old browsers; programs) needs `session.csrfToken`, as
+   * `_csrf` in its body or as the header `X-CSRF-Token`, if it carries a living session.
+   */
+  requireToken?: boolean;
+}
+
 /** Everything but the store: what `forRootAsync`'s factory returns. Durations are seconds, or `'30m'`, `'14d'`. */
 export interface SessionOptions {
   /** At least 32 characters. An array: the first signs, all verify, so that a secret can be replaced. */
@@ -49,6 +65,11 @@ export interface SessionOptions {
   cookie?: SessionCookieOptions;
   /** [JSON] Another text for each value (Django's SESSION_SERIALIZER). */
   serializer?: SessionSerializer;
+  /**
+   * [false] Refuses requests that pages of other origins make a visitor's browser send: `true`, or an object for more. The
+   * guard is global then; `@CsrfExempt()` takes a route out.
+   */
+  csrf?: boolean | SessionCsrfOptions;
 }
 
 /** A store class. It may bring what it injects: modules that the session module imports with it. */

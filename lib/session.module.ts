@@ -10,7 +10,9 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { APP_GUARD, APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { CsrfTokens } from './auth/csrf/csrf-tokens.js';
+import { SessionCsrfGuard } from './auth/csrf/session-csrf.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
 import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
@@ -122,6 +124,15 @@ function sessionModule(
       { provide: SESSION_STORE, useExisting: SessionStore },
       { provide: SESSION_CLOCK, useExisting: SessionClock },
       { provide: SESSION_COOKIE_CODEC, useExisting: SessionCookieCodec },
+      CsrfTokens,
+      SessionCsrfGuard,
+      // Undefined, and so no guard for Nest to run, where nobody asked for it.
+      {
+        provide: APP_GUARD,
+        useFactory: ({ csrf }: ResolvedSessionOptions, guard: SessionCsrfGuard) =>
+          csrf.isGlobal ? guard : undefined,
+        inject: [RESOLVED_SESSION_OPTIONS, SessionCsrfGuard],
+      },
       { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
     ],
     exports: [
@@ -130,6 +141,8 @@ function sessionModule(
       SessionCookieCodec,
       SessionEvents,
       RequestSessions,
+      CsrfTokens,
+      SessionCsrfGuard,
       SESSION_OPTIONS,
       RESOLVED_SESSION_OPTIONS,
       SESSION_SERIALIZER,

@@ -95,6 +95,11 @@ export class SessionState {
     return this.stored?.record.createdAt ?? (this.#createdAt ??= this.clock.now());
   }
 
+  /** What a token against cross-site requests is good for: this session, from one authentication to the next. */
+  get csrfBinding(): string {
+    return `${this.handle}.${this.createdAt}`;
+  }
+
   get lastSeenAt(): EpochMs {
     return this.stored?.record.lastSeenAt ?? this.createdAt;
   }

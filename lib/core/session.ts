@@ -89,6 +89,12 @@ export interface Session<T extends object = SessionData> {
   readonly isConfirmed: boolean;
   /** The public name, for lists and logs: kept over cycles, new after a flush; it selects no session by itself. */
   readonly handle: string;
+  /**
+   * A token for forms (`_csrf`) and scripts (`X-CSRF-Token`), which `csrf: { requireToken: true }` asks for where a browser
+   * does not say where a request comes from. Another text each time, all good until the next login or flush. Reading it
+   * stores nothing: a visitor without a stored session has nothing to protect, and needs no token.
+   */
+  readonly csrfToken: string;
   readonly createdAt: Date;
   /** When the session was last written or touched, before this request. */
   readonly lastSeenAt: Date;
@@ -130,6 +136,8 @@ export interface SessionLifecycle {
   save(): Promise<void>;
   flush(): Promise<void>;
   atomic(name: string, change: (value: unknown) => unknown): Promise<unknown>;
+  /** A token against cross-site requests, for what `SessionState.csrfBinding` names. */
+  csrfToken(binding: string): string;
   /** The expiry that was asked for lies beyond the absolute deadline. */
   beyondAbsolute(): void;
 }
@@ -260,6 +268,10 @@ export class SessionView {
 
   get handle(): string {
     return this.#state.handle;
+  }
+
+  get csrfToken(): string {
+    return this.#lifecycle.csrfToken(this.#state.csrfBinding);
   }
 
   get createdAt(): Date {

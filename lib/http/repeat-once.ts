@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isPathOfThisSite } from '../auth/safe-next.js';
 
 /** Marks a browser that was sent back to its own URL once, so that it is not sent in circles. */
 const REPEATED = 'nest-session-repeated';
@@ -16,7 +17,7 @@ export function repeatLocation(
   if (method !== 'GET' && method !== 'HEAD') return undefined;
   if (!headers.accept?.includes('text/html') || headers.cookie?.includes(`${REPEATED}=`)) return undefined;
   const location = originalUrl ?? url;
-  return /^\/(?![/\\])/.test(location) ? location : undefined; // `//host` would lead elsewhere
+  return isPathOfThisSite(location) ? location : undefined;
 }
 
 /** The Set-Cookie header that goes with it. */

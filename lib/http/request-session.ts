@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import type { CookiesRead, SessionBackend } from '../backends/session-backend.js';
+import type { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
@@ -27,6 +28,7 @@ export interface RequestSessionServices {
   readonly cookie: SessionCookie;
   readonly clock: SessionClock;
   readonly events: SessionEvents;
+  readonly csrfTokens: CsrfTokens;
   readonly rotationGraceMs: number;
 }
 
@@ -146,6 +148,10 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
       await changing;
     }
     return state.values.get(name);
+  }
+
+  csrfToken(binding: string): string {
+    return this.services.csrfTokens.issue(binding);
   }
 
   beyondAbsolute(): void {

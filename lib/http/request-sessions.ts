@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable } from '@nestjs/common';
 import { ownBackendOf } from '../backends/session-backend.js';
+import { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
 import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
@@ -45,12 +46,14 @@ export class RequestSessions {
     @Inject(SESSION_CLOCK) clock: SessionClock,
     @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
     @Inject(SessionEvents) events: SessionEvents,
+    @Inject(CsrfTokens) csrfTokens: CsrfTokens,
   ) {
     const backend =
       ownBackendOf(store, { options, clock, events }) ??
       new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
-    this.#services = { backend, cookie, clock, events, rotationGraceMs: options.rotationGraceMs };
+    const { rotationGraceMs } = options;
+    this.#services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs };
   }
 
   /** The session of a raw request, if anything has asked for it. */

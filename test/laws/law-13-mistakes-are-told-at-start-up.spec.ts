@@ -1,6 +1,11 @@
 import { Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { MemorySessionStore, SessionModule, type SessionModuleOptions } from 'nest-session';
+import {
+  MemorySessionStore,
+  type ResolvedSessionOptions,
+  SessionModule,
+  type SessionModuleOptions,
+} from 'nest-session';
 import { platforms, SECRET, startApp } from '../support/http-app.js';
 
 const start = (options: Partial<SessionModuleOptions> & Record<string, unknown>) =>
@@ -60,6 +65,47 @@ describe('law 13: mistakes are told at start-up', () => {
     ['a duration without a unit', { idleTimeout: '30' }, /idleTimeout is no duration/],
     ['a negative duration', { storeTimeout: -1 }, /storeTimeout is no duration/],
     ['an option of express-session', { resave: false }, /resave is not an option: leave it out/],
+    ['csrf as a text', { csrf: 'on' }, /csrf is true, or an object/],
+    ['csrf: null', { csrf: null }, /csrf is true, or an object/],
+    [
+      'a misspelt option of csrf',
+      { csrf: { origins: [] } },
+      /csrf.origins is not an option: .*trustedOrigins/,
+    ],
+    ['a switch of csrf as a text', { csrf: { everyone: 'no' } }, /csrf.everyone is true or false/],
+    [
+      'another switch of csrf as a number',
+      { csrf: { requireToken: 1 } },
+      /csrf.requireToken is true or false/,
+    ],
+    [
+      'trusted origins that are no array',
+      { csrf: { trustedOrigins: 'https://a.example' } },
+      /is an array: write/,
+    ],
+    [
+      'a trusted null',
+      { csrf: { trustedOrigins: ['null'] } },
+      /\[0\] is 'null', which every page in a sandbox/,
+    ],
+    ...[
+      ...[
+        '*',
+        '',
+        'shop.example',
+        '//shop.example',
+        'https://',
+        'https:shop.example',
+        'https://*.example.com',
+      ],
+      ...['https://a.example/', 'https://a.example/x', 'https://a.example?x', 'https://a.example#x'],
+      ...['https://user@a.example', 'https://a.example:99999', 'https://a.example\n', ' https://a.example'],
+      ...['https://a.example, https://b.example', 'https://a.example\\x', 7, null, undefined],
+    ].map((origin): [string, Record<string, unknown>, RegExp] => [
+      `a trusted origin that is none: ${JSON.stringify(origin)}`,
+      { csrf: { trustedOrigins: ['https://good.example', origin] } },
+      /csrf.trustedOrigins\[1\] is no origin: write scheme:\/\/host\[:port\] without a path/,
+    ]),
     ['a misspelt option', { idelTimeout: '1h' }, /idelTimeout is not an option: the options are/],
     [
       'maxAge in the cookie',
@@ -84,6 +130,23 @@ describe('law 13: mistakes are told at start-up', () => {
     expect((error as { problems: string[] }).problems).toHaveLength(5);
     for (const problem of (error as { problems: string[] }).problems)
       expect(String(error)).toContain(problem);
+  });
+
+  it('takes origins as browsers write them, and as people do', async () => {
+    const trustedOrigins = [
+      'https://a.example',
+      'http://localhost:3000',
+      'HTTPS://B.Example:443',
+      'http://[::1]:80',
+    ];
+    const csrf = { trustedOrigins: [...trustedOrigins, 'https://bücher.example', 'capacitor://localhost'] };
+    const module = await start({ csrf });
+    const resolved = module.get<ResolvedSessionOptions>(Symbol.for('nest-session.ResolvedSessionOptions'));
+    expect([...resolved.csrf.trustedOrigins]).toEqual([
+      ...['https://a.example', 'http://localhost:3000', 'https://b.example', 'http://[::1]'],
+      ...['https://xn--bcher-kva.example', 'capacitor://localhost'],
+    ]);
+    await module.close();
   });
 
   it('lets defaults adapt: only two values that were written can contradict each other', async () => {

@@ -26,6 +26,9 @@ export class ShopController {
     session.views = 1;
     // @ts-expect-error the id is a secret
     void session.id;
+    const token: string = session.csrfToken;
+    // @ts-expect-error a token is read, never set
+    session.csrfToken = token;
 
     session.data.cart?.skus.push('tea');
     return (views ?? 0) + certain;
@@ -48,5 +51,12 @@ export function undeclared(session: Session<Record<never, never>>): unknown {
 // @ts-expect-error a store is required
 SessionModule.forRoot({ secret: 'x' });
 SessionModule.forRoot({ store: MemorySessionStore, secret: ['new', 'old'], idleTimeout: '14d' });
+SessionModule.forRoot({
+  store: MemorySessionStore,
+  secret: 'x',
+  csrf: { trustedOrigins: ['https://a.example'] },
+});
+// @ts-expect-error origins are texts
+SessionModule.forRoot({ store: MemorySessionStore, secret: 'x', csrf: { trustedOrigins: [/example/] } });
 // @ts-expect-error not a duration
 SessionModule.forRoot({ store: MemorySessionStore, secret: 'x', idleTimeout: true });

@@ -44,7 +44,24 @@ describe('resolveOptions', () => {
           persistent: true,
         },
       },
+      csrf: { isGlobal: false, trustedOrigins: new Set(), everyone: false, requireToken: false },
     });
+  });
+
+  it.each([
+    [true, { isGlobal: true }],
+    [false, { isGlobal: false }],
+    [{}, { isGlobal: true }],
+    [
+      { everyone: true, requireToken: true },
+      { isGlobal: true, everyone: true, requireToken: true },
+    ],
+    [
+      { trustedOrigins: undefined, everyone: undefined },
+      { isGlobal: true, everyone: false },
+    ],
+  ])('takes csrf: %j', (csrf, expected) => {
+    expect(resolve({ csrf }).csrf).toMatchObject(expected);
   });
 
   it('takes undefined for not written', () => {
@@ -57,6 +74,7 @@ describe('resolveOptions', () => {
         'storeTimeout',
         'maxSize',
         'load',
+        'csrf',
       ].map((name) => [name, undefined]),
     );
     const cookie = { name: undefined, path: undefined, secure: undefined, httpOnly: undefined };

@@ -45,6 +45,7 @@ function make(stored: StoredIdentity | undefined) {
       calls.push(`atomic ${name}`);
       return change(state.values.get(name));
     },
+    csrfToken: (binding) => `a token for ${binding}`,
     beyondAbsolute: () => void calls.push('beyondAbsolute'),
   };
   const session = new SessionView(lifecycle) as unknown as AnySession;
@@ -227,6 +228,12 @@ describe('A session', () => {
       const fresh = anonymous().session;
       expect(fresh.handle).toMatch(/^[0-9a-f]{32}$/);
       expect([fresh.handle, fresh.createdAt]).toEqual([fresh.handle, new Date(NOW)]);
+    });
+
+    it('gives a token for itself and its time of login, which the request makes', () => {
+      expect(open().session.csrfToken).toBe(`a token for ${'f'.repeat(32)}.${NOW - HOUR}`);
+      const fresh = anonymous().session;
+      expect(fresh.csrfToken).toBe(`a token for ${fresh.handle}.${NOW}`);
     });
   });
 
