@@ -2,7 +2,7 @@ import type { EpochMs, SessionClock } from '../core/clock.js';
 import { checkJson } from '../core/json-values.js';
 import { applyChange, applyTouch, RECORD_FORMAT, type SessionRecord } from '../core/record.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
-import { keyOf, newId } from '../core/session-id.js';
+import { keyOf, newHandle, newId } from '../core/session-id.js';
 import { type CommitPlan, type Presence, SessionState, type StoredIdentity } from '../core/session-state.js';
 import {
   SessionFormatException,
@@ -64,8 +64,8 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     return this.#load(ids[0]).then((identity) => (identity ? this.#opened(identity) : this.#state('dead')));
   }
 
-  fresh(): SessionState {
-    return this.#state('nothing');
+  fresh(presence: 'nothing' | 'dead' = 'nothing'): SessionState {
+    return this.#state(presence);
   }
 
   async commit(state: SessionState, plan: CommitPlan): Promise<void> {
@@ -184,8 +184,10 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   }
 
   async #create(state: SessionState, plan: CommitPlan & { kind: 'create' }): Promise<void> {
-    if (state.presence === 'renamed') throw new SessionRotatedException();
-    if (state.presence === 'ended') throw new SessionInterruptedException();
+    if (!plan.isLogin) {
+      if (state.presence === 'renamed') throw new SessionRotatedException();
+      if (state.presence === 'ended') throw new SessionInterruptedException();
+    }
     const { id, key } = await this.#withNewId('create', async (newKey) =>
       this.store.create(newKey, plan.record),
     );
@@ -200,8 +202,30 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       isGone = outcome === 'gone';
       return outcome !== 'taken';
     });
-    if (isGone) return this.#interrupted(stored);
-    state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
+    if (!isGone) return state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
+    if (!plan.isLogin) return this.#interrupted(stored);
+    await this.#logInAnew(state, stored, plan);
+  }
+
+  /**
+   * A login whose session is not there any more starts another one: a form that was sent twice logs in twice. What the
+   * visitor had goes on where the old session got a new id; where it ended, it stays ended.
+   */
+  async #logInAnew(
+    state: SessionState,
+    { key: oldKey, record: old }: StoredIdentity,
+    plan: CommitPlan & { kind: 'save' | 'rename' },
+  ): Promise<void> {
+    const now = await this.#ask('load', () => this.store.load(oldKey));
+    const values = now?.gone === 'renamed' ? old.values : {};
+    const createdAt = this.clock.now();
+    const record = {
+      ...applyChange({ ...old, values }, plan.change),
+      handle: newHandle(createdAt),
+      createdAt,
+    };
+    const { id, key } = await this.#withNewId('create', async (newKey) => this.store.create(newKey, record));
+    state.settle(plan, { id, key, record });
   }
 
   /** Tries new ids until one is free. */

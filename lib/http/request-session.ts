@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
+import { ConflictException } from '@nestjs/common';
 import type { CookiesRead, SessionBackend } from '../backends/session-backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
@@ -19,6 +20,16 @@ export interface Exchange {
   readonly response: ServerResponse;
   /** Whether the browser spoke HTTPS, as far as the platform trusts its proxies. */
   isSecure(): boolean;
+  /** The client's address, as far as the platform trusts its proxies. */
+  ip(): string | undefined;
+}
+
+/** What a login does beyond the session itself. */
+export interface LoginFollower {
+  /** The login is stored; its cookie leaves after this, and not if this fails. */
+  committed(session: StoredIdentity): Promise<void>;
+  /** A server error undid it. */
+  undone(): void;
 }
 
 /** What the module shares among its requests. */
@@ -40,6 +51,8 @@ type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd
 export class RequestSession implements SessionLifecycle, ResponseGate {
   readonly session = new SessionView(this);
   state: SessionState | undefined;
+  /** Set by a login, until it is committed or undone. */
+  follower: LoginFollower | undefined;
   #isAsked = false;
   #loading: Promise<void> | undefined;
   #barrier: ResponseBarrier | undefined;
@@ -129,6 +142,47 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     this.#startAnew();
   }
 
+  /** Ends a session that may not go on (its user is gone, for example); the cookie is left to lapse, as any dead one. */
+  async endDead(): Promise<void> {
+    await this.#committing?.catch(() => undefined);
+    const { backend } = this.services;
+    if (this.state?.stored) await backend.end([this.state.stored.key]);
+    this.state = backend.fresh('dead');
+    this.state.uses = 1;
+  }
+
+  /** The request came with an id that was just replaced: a page is sent back to its own URL, once. */
+  rotated(): SessionRotatedException {
+    this.#isRotated = true;
+    return new SessionRotatedException();
+  }
+
+  /** Writes one value anew, for a new secret: opportune, and so no matter where the session has ended meanwhile. */
+  async restamp(name: string, value: object): Promise<void> {
+    const { state } = this;
+    const { backend } = this.services;
+    if (!state?.stored) return;
+    if (!backend.atomic) return void state.values.set(name, value);
+    const changing = backend.atomic(state, state.stored, name, (stored) => stored && value);
+    await this.#inTurn(
+      changing.catch((error: unknown) => {
+        if (!(error instanceof ConflictException)) throw error;
+      }),
+    );
+  }
+
+  get ip(): string | undefined {
+    return this.exchange.ip();
+  }
+
+  get request(): Exchange['request'] {
+    return this.exchange.request;
+  }
+
+  setHeader(name: string, value: string): void {
+    if (!this.hasBegun) this.exchange.response.setHeader(name, value);
+  }
+
   async atomic(name: string, change: (value: unknown) => unknown): Promise<unknown> {
     const { state } = this;
     const { backend } = this.services;
@@ -156,7 +210,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   settle(status: number): Promise<void> | undefined {
     // A server error undoes what was not saved yet (law 3).
-    if (status >= 500) this.#isOver = true;
+    if (status >= 500) this.#undo();
     // A failed save never leaves as a success, whoever answers.
     else if (this.#failure && status < 300) return Promise.reject(asError(this.#failure.error));
     else if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
@@ -167,6 +221,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     } catch (error) {
       return Promise.resolve().then(() => this.#giveUp(error));
     }
+  }
+
+  #undo(): void {
+    this.#isOver = true;
+    this.follower?.undone();
+    this.follower = undefined;
   }
 
   get hasFailed(): boolean {
@@ -224,11 +284,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   #readCookies(): CookiesRead {
     return (this.#cookies ??= this.services.cookie.read(
       this.exchange.request.headers.cookie,
-      this.#isSecure,
+      this.isSecure,
     ));
   }
 
-  get #isSecure(): boolean {
+  /** Whether the browser spoke HTTPS. */
+  get isSecure(): boolean {
     return (this.#isSecureRequest ??= this.#askIsSecure());
   }
 
@@ -271,11 +332,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     // A store that fails may have done half of it; what lives in the cookie is as it was sealed last.
     this.#isUnacknowledged = !backend.livesInCookie;
     try {
-      await backend.commit(state, plan, cookie.placeFor(this.#isSecure));
+      await backend.commit(state, plan, cookie.placeFor(this.isSecure));
     } catch (error) {
       this.#isRotated = error instanceof SessionRotatedException;
       throw error;
     }
+    if ('isLogin' in plan && plan.isLogin) await this.#follow(state);
     this.#isUnacknowledged = false;
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
@@ -283,6 +345,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
+  }
+
+  async #follow({ stored }: SessionState): Promise<void> {
+    const { follower } = this;
+    this.follower = undefined;
+    if (stored) await follower?.committed(stored);
   }
 
   /** Whether what was done to the session can be saved with a Set-Cookie header only. */
@@ -306,14 +374,14 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   #isWithheld(state: SessionState): boolean {
     const { backend, cookie } = this.services;
-    return (state.isNew || backend.livesInCookie) && cookie.isWithheld(this.#isSecure);
+    return (state.isNew || backend.livesInCookie) && cookie.isWithheld(this.isSecure);
   }
 
   #setCookies(): string[] {
     if (this.#repeatCookie !== undefined) return [this.#repeatCookie];
     const command = this.#cookieCommand;
     if (command === undefined || this.#isUnacknowledged) return [];
-    const isSecure = this.#isSecure;
+    const isSecure = this.isSecure;
     const { backend, cookie, clock } = this.services;
     if (cookie.isWithheld(isSecure)) return [];
     const { presentNames } = this.#readCookies();

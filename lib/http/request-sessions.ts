@@ -19,7 +19,7 @@ const REPLY: unique symbol = Symbol.for('nest-session.FastifyReply') as never;
 /** The part of Fastify's reply that a session needs. */
 export interface ReplyLike {
   readonly raw: ServerResponse;
-  readonly request: { readonly protocol: string };
+  readonly request: { readonly protocol: string; readonly ip: string };
 }
 
 export interface RawRequest extends IncomingMessage {
@@ -31,6 +31,8 @@ export interface RawRequest extends IncomingMessage {
   /** Set by Fastify's middleware engine. */
   readonly protocol?: string;
   readonly originalUrl?: string;
+  /** Express */
+  readonly ip?: string;
 }
 
 /** Finds or opens the session of a request: one for each raw request. */
@@ -72,5 +74,6 @@ function exchangeOf(raw: RawRequest, given: ServerResponse | undefined): Exchang
   if (!response)
     throw new SessionUsageError('This request has no response: take the session from the HTTP request.');
   const isSecure = () => raw.secure ?? (reply?.request.protocol ?? raw.protocol) === 'https';
-  return { request: raw, response, isSecure };
+  const ip = () => reply?.request.ip ?? raw.ip ?? raw.socket.remoteAddress;
+  return { request: raw, response, isSecure, ip };
 }
