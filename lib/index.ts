@@ -1,3 +1,21 @@
+export { Authenticated, Public } from './auth/access.decorators.js';
+export type { AuthenticatedOptions } from './auth/access-rule.js';
+export type {
+  MaxSessionsOptions,
+  SessionAuthOptions,
+  SessionUserProvider,
+  SessionUsersOption,
+} from './auth/auth-options.js';
+export { CurrentUser } from './auth/current-user.decorator.js';
+export {
+  type LoginOptions,
+  type LogoutOptions,
+  SessionAuth,
+  type SessionOfRequest,
+  type UserSession,
+} from './auth/session-auth.js';
+export { safeNext } from './auth/safe-next.js';
+export { SessionGuard } from './auth/session.guard.js';
 export { type EpochMs, SessionClock, SystemClock } from './core/clock.js';
 export {
   applyChange,
@@ -22,12 +40,20 @@ export {
 } from './stores/session-store.js';
 export type { Duration } from './core/duration.js';
 export type { ResolvedSessionOptions } from './core/resolve-options.js';
+export type { LoginMeta } from './core/login-values.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';
 export {
+  LevelRequiredException,
+  NotAuthenticatedException,
+  ReauthenticationRequiredException,
+  SecondFactorRequiredException,
+  SessionExpiredException,
   SessionFormatException,
   SessionHeadersSentError,
   SessionInterruptedException,
+  SessionLimitException,
+  SessionNotFoundException,
   SessionNotLoadedError,
   SessionOptionsError,
   SessionRotatedException,

@@ -8,12 +8,11 @@ import {
   SessionFormatException,
   SessionInterruptedException,
   SessionRotatedException,
-  SessionStoreException,
-  SessionStoreTimeoutError,
   type StoreOperation,
 } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
 import type { CookiePlace, CookiesRead, CookieToSet, SessionBackend } from './session-backend.js';
 
@@ -38,6 +37,7 @@ const MAX_ID_TRIES = 5;
 /** Sessions in a store, behind an id that the cookie holds. */
 export class StoredBackend implements SessionBackend<PresentedId> {
   readonly livesInCookie = false;
+  readonly #store: AskStore;
 
   constructor(
     private readonly store: SessionStore,
@@ -45,7 +45,9 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     private readonly clock: SessionClock,
     private readonly events: SessionEvents,
     private readonly codec: IdCodec,
-  ) {}
+  ) {
+    this.#store = new AskStore(options.storeTimeoutMs, events);
+  }
 
   readCookies(header: string, name: string): CookiesRead<PresentedId> {
     const values = cookieValues(header, name);
@@ -238,7 +240,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       const key = keyOf(id);
       if (await this.#ask(operation, () => isFree(key))) return { id, key };
     }
-    throw this.#failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
+    throw this.#store.failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
   }
 
   /** The session is not under its key any more: was it renamed, or did it end? */
@@ -277,33 +279,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     return this.clock.now() + this.options.rotationGraceMs;
   }
 
-  /** Asks the store, for no longer than `storeTimeout`; what comes later is not listened to. */
   #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
-    const { storeTimeoutMs } = this.options;
-    return new Promise<T>((resolve, reject) => {
-      let isOver = false;
-      const fail = (error: unknown): void => {
-        clearTimeout(timer);
-        if (!isOver) reject(this.#failed(operation, error));
-        isOver = true;
-      };
-      const timer = setTimeout(() => fail(new SessionStoreTimeoutError(storeTimeoutMs)), storeTimeoutMs);
-      timer.unref();
-      try {
-        work().then((answer) => {
-          clearTimeout(timer);
-          resolve(answer);
-        }, fail);
-      } catch (error) {
-        fail(error); // a store that throws instead of rejecting
-      }
-    });
-  }
-
-  #failed(operation: StoreOperation, cause: unknown): SessionStoreException {
-    const exception = new SessionStoreException(operation, cause);
-    this.events.emit('storeFailed', { operation });
-    this.events.error(`The session store failed to ${operation}: ${String(exception.cause)}`);
-    return exception;
+    return this.#store.ask(operation, work);
   }
 }

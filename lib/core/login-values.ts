@@ -50,6 +50,6 @@ export function pendingValueOf(value: unknown): PendingValue | undefined {
 }
 
 /** When a session was logged in, for the order of a user's sessions and for cut-offs. */
-export function loginTimeOf({ at, since }: AuthValue): EpochMs {
+export function loginTimeOf({ at, since }: Pick<AuthValue, 'at' | 'since'>): EpochMs {
   return since ?? at;
 }

@@ -13,7 +13,14 @@ import {
   untilPolicy,
 } from './deadlines.js';
 import { type Duration, durationMs } from './duration.js';
-import { AUTH, type AuthValue, authValueOf, PENDING, type PendingValue, pendingValueOf } from './login-values.js';
+import {
+  AUTH,
+  type AuthValue,
+  authValueOf,
+  PENDING,
+  type PendingValue,
+  pendingValueOf,
+} from './login-values.js';
 import {
   type Authentication,
   RECORD_FORMAT,

@@ -24,6 +24,14 @@ export interface Exchange {
   ip(): string | undefined;
 }
 
+/** Where the user behind a session comes from; there where logins are configured. */
+export interface UserSource {
+  /** The user who is logged in; the session is loaded. */
+  userOf(request: RequestSession): unknown;
+  /** The same, if loaded before. */
+  knownUserOf(request: RequestSession): unknown;
+}
+
 /** What a login does beyond the session itself. */
 export interface LoginFollower {
   /** The login is stored; its cookie leaves after this, and not if this fails. */
@@ -39,6 +47,7 @@ export interface RequestSessionServices {
   readonly clock: SessionClock;
   readonly events: SessionEvents;
   readonly rotationGraceMs: number;
+  readonly users?: UserSource;
 }
 
 /** What the response has to do to the browser's cookie. */
@@ -149,6 +158,19 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     if (this.state?.stored) await backend.end([this.state.stored.key]);
     this.state = backend.fresh('dead');
     this.state.uses = 1;
+  }
+
+  /** The user who is logged in, once the session is loaded; undefined for nobody, and where there are no logins. */
+  get user(): unknown {
+    return this.services.users?.userOf(this);
+  }
+
+  get knownUser(): unknown {
+    return this.services.users?.knownUserOf(this);
+  }
+
+  get hasUsers(): boolean {
+    return this.services.users !== undefined;
   }
 
   /** The request came with an id that was just replaced: a page is sent back to its own URL, once. */
@@ -282,10 +304,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   #readCookies(): CookiesRead {
-    return (this.#cookies ??= this.services.cookie.read(
-      this.exchange.request.headers.cookie,
-      this.isSecure,
-    ));
+    return (this.#cookies ??= this.services.cookie.read(this.exchange.request.headers.cookie, this.isSecure));
   }
 
   /** Whether the browser spoke HTTPS. */

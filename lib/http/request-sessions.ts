@@ -1,14 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { SessionUsageError } from '../errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
-import { RESOLVED_SESSION_OPTIONS, SESSION_CLOCK, SESSION_COOKIE_CODEC, SESSION_STORE } from '../tokens.js';
+import {
+  RESOLVED_SESSION_OPTIONS,
+  SESSION_CLOCK,
+  SESSION_COOKIE_CODEC,
+  SESSION_STORE,
+  SESSION_USER_SOURCE,
+} from '../tokens.js';
 import type { SessionCookieCodec } from './cookie-codec.js';
-import { type Exchange, RequestSession, type RequestSessionServices } from './request-session.js';
+import {
+  type Exchange,
+  RequestSession,
+  type RequestSessionServices,
+  type UserSource,
+} from './request-session.js';
 import { SessionCookie } from './session-cookie.js';
 
 /** Where a raw request keeps its session, whoever asked first; both builds of the package look here. */
@@ -46,10 +57,12 @@ export class RequestSessions {
     @Inject(SESSION_CLOCK) clock: SessionClock,
     @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
     @Inject(SessionEvents) events: SessionEvents,
+    @Optional() @Inject(SESSION_USER_SOURCE) users?: UserSource,
   ) {
     const backend = new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
-    this.#services = { backend, cookie, clock, events, rotationGraceMs: options.rotationGraceMs };
+    const { rotationGraceMs } = options;
+    this.#services = { backend, cookie, clock, events, rotationGraceMs, users };
   }
 
   /** The session of a raw request, if anything has asked for it. */
@@ -61,6 +74,11 @@ export class RequestSessions {
   of(raw: RawRequest, response?: ServerResponse): RequestSession {
     return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.#services));
   }
+}
+
+/** The session of a platform's request, if anything has asked for it; also when the other build of the package made it. */
+export function requestSessionOf(request: { raw?: RawRequest } & RawRequest): RequestSession | undefined {
+  return (request.raw ?? request)[REQUEST_SESSION];
 }
 
 /** Lets a raw request of Fastify find its response. */
