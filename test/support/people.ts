@@ -168,6 +168,12 @@ export class People {
     return { id: user?.id ?? null, name: name ?? null };
   }
 
+  @Post('maybe/note')
+  note(@CurrentUser() user: Person | undefined, @Session() session: AnySession) {
+    session.set('note', user?.id ?? 'nobody');
+    return { id: user?.id ?? null };
+  }
+
   @Post('password')
   @Authenticated()
   async password(@Session() session: AnySession, @CurrentUser() user: Person, @Query('to') to: string) {
