@@ -5,7 +5,8 @@ import { BROWSER_POLICY, type ExpiryPolicy, MODULE_POLICY, PERSISTENT_POLICY } f
 import { AUTH, type AuthValue, type LoginMeta, type PendingValue } from '../core/login-values.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { lifecycleOf } from '../core/session.js';
-import type { SessionState, StoredIdentity } from '../core/session-state.js';
+import { isReserved } from '../core/session-values.js';
+import type { LoginKind, SessionState, StoredIdentity } from '../core/session-state.js';
 import {
   NotAuthenticatedException,
   SessionExpiredException,
@@ -139,10 +140,11 @@ export class SessionAuth<User = unknown> implements UserSource {
     const claim = await this.#limit?.admit(userId, isOwn ? stateOf(request).handle : undefined);
     try {
       if (await this.#mustStartAnew(request, user, userId)) await request.flush();
+      await this.#takeOver(stateOf(request), userId);
       const now = this.clock.now();
       const at = Math.min(options.authenticatedAt?.getTime() ?? now, now);
       const { remember = earlier?.remember, level } = options;
-      this.#authenticate(request, user, userId, {
+      this.#authenticate(request, 'new', user, userId, {
         at,
         since: at === now ? undefined : now,
         hash: await this.#users.newHash(user, userId),
@@ -152,7 +154,7 @@ export class SessionAuth<User = unknown> implements UserSource {
         claim: claim?.id,
         meta: this.#metaOf(request),
       });
-      this.#follow(request, userId, claim);
+      await this.#follow(request, userId, claim);
     } catch (error) {
       await claim?.leave();
       throw error;
@@ -176,7 +178,7 @@ export class SessionAuth<User = unknown> implements UserSource {
     if (user === undefined || !auth || userId === undefined) throw nobody(request);
     const now = this.clock.now();
     const at = Math.min(options.authenticatedAt?.getTime() ?? now, now);
-    this.#authenticate(request, user, userId, {
+    this.#authenticate(request, 'again', user, userId, {
       ...auth,
       at,
       since: at === now ? undefined : now,
@@ -185,7 +187,7 @@ export class SessionAuth<User = unknown> implements UserSource {
       methods: union(auth.methods, options.methods),
       meta: this.#metaOf(request),
     });
-    this.#follow(request, userId, undefined);
+    await this.#follow(request, userId, undefined);
   }
 
   /**
@@ -375,6 +377,19 @@ export class SessionAuth<User = unknown> implements UserSource {
     return request;
   }
 
+  /**
+   * A login form was sent twice, and the first one has given the session a new id already: what the visitor had is in the
+   * same user's session by now. Nobody else's is looked at, whatever id the request came with.
+   */
+  async #takeOver({ presence, goneHandle, values }: SessionState, userId: string): Promise<void> {
+    if (presence !== 'renamed' || goneHandle === undefined) return;
+    const sessions = await this.#sessions.of(userId).catch(unlessUnsupported([]));
+    const first = sessions.find(({ record }) => record.handle === goneHandle);
+    const { serializer } = this.sessionOptions;
+    for (const [name, text] of Object.entries(first?.record.values ?? {}))
+      if (!isReserved(name) && !values.has(name)) values.set(name, serializer.parse(text));
+  }
+
   /** Whether what is in the session must not come to this user (law 8), or cannot be believed (law 7). */
   async #mustStartAnew(request: RequestSession, user: User, userId: string): Promise<boolean> {
     const { presence, ownerId, auth, pending, stored } = stateOf(request);
@@ -383,20 +398,21 @@ export class SessionAuth<User = unknown> implements UserSource {
     return auth !== undefined && (await this.#users.judge(user, userId, auth)) === 'over';
   }
 
-  #authenticate(request: RequestSession, user: User, userId: string, auth: AuthValue): void {
+  #authenticate(request: RequestSession, kind: LoginKind, user: User, userId: string, auth: AuthValue): void {
     const state = stateOf(request);
     const { rememberForMs } = this.options;
     const { absoluteTimeoutMs } = this.sessionOptions;
     state.authenticate({
       userId,
       auth: withoutUndefined(auth),
+      kind,
       absoluteTimeoutMs: auth.remember ? (rememberForMs ?? absoluteTimeoutMs) : absoluteTimeoutMs,
       policy: policyFor(auth.remember, state.auth?.remember),
     });
     this.#known.set(state, { userId, user, loading: undefined });
   }
 
-  #follow(request: RequestSession, userId: string, claim: Claim | undefined): void {
+  async #follow(request: RequestSession, userId: string, claim: Claim | undefined): Promise<void> {
     const { maxSessions } = this.options;
     if (!maxSessions) return;
     const { handle } = stateOf(request);
@@ -407,10 +423,11 @@ export class SessionAuth<User = unknown> implements UserSource {
         if (maxSessions.onExceed === 'end-oldest' || record.handle !== handle)
           await this.#sessions.keepNewest(userId, maxSessions.limit);
       },
-      undone: () => void claim?.leave(),
+      undone: async () => claim?.leave(),
     };
-    request.follower?.undone(); // two logins in one request: the later one counts
+    const earlier = request.follower; // two logins in one request: the later one counts
     request.follower = follower;
+    await earlier?.undone();
   }
 
   #pendingOf(request: RequestSession): PendingValue | undefined {

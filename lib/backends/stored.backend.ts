@@ -168,7 +168,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
 
   #opened(identity: StoredIdentity): SessionState {
     const { gone, corrupt, handle } = identity.record;
-    if (gone) return this.#state(gone);
+    if (gone) return Object.assign(this.#state(gone), { goneHandle: handle });
     const state = this.#state('living', identity);
     if (corrupt) this.#corrupt(handle);
     return state;
@@ -186,7 +186,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   }
 
   async #create(state: SessionState, plan: CommitPlan & { kind: 'create' }): Promise<void> {
-    if (!plan.isLogin) {
+    if (!plan.login) {
       if (state.presence === 'renamed') throw new SessionRotatedException();
       if (state.presence === 'ended') throw new SessionInterruptedException();
     }
@@ -205,7 +205,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       return outcome !== 'taken';
     });
     if (!isGone) return state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
-    if (!plan.isLogin) return this.#interrupted(stored);
+    if (!plan.login) return this.#interrupted(stored);
     await this.#logInAnew(state, stored, plan);
   }
 
@@ -218,8 +218,9 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     { key: oldKey, record: old }: StoredIdentity,
     plan: CommitPlan & { kind: 'save' | 'rename' },
   ): Promise<void> {
-    const now = await this.#ask('load', () => this.store.load(oldKey));
-    const values = now?.gone === 'renamed' ? old.values : {};
+    const isRenamed = (await this.#ask('load', () => this.store.load(oldKey)))?.gone === 'renamed';
+    if (!isRenamed && plan.login === 'again') throw this.#interruption(old, isRenamed);
+    const values = isRenamed ? old.values : {};
     const createdAt = this.clock.now();
     const record = {
       ...applyChange({ ...old, values }, plan.change),
@@ -245,9 +246,13 @@ export class StoredBackend implements SessionBackend<PresentedId> {
 
   /** The session is not under its key any more: was it renamed, or did it end? */
   async #interrupted({ key, record }: StoredIdentity): Promise<never> {
-    this.events.emit('interrupted', { handle: record.handle });
     const now = await this.#ask('load', () => this.store.load(key));
-    throw now?.gone === 'renamed' ? new SessionRotatedException() : new SessionInterruptedException();
+    throw this.#interruption(record, now?.gone === 'renamed');
+  }
+
+  #interruption({ handle }: SessionRecord, isRenamed: boolean): Error {
+    this.events.emit('interrupted', { handle });
+    return isRenamed ? new SessionRotatedException() : new SessionInterruptedException();
   }
 
   #refuseNewerFormat({ handle, format }: SessionRecord): never {

@@ -54,20 +54,25 @@ export interface StoredIdentity {
   readonly record: SessionRecord;
 }
 
+/**
+ * A factor was proved in this request. `new`: it must not fail because the session that it began with is not there any
+ * more · `again`: by who is logged in, so that a session that ended meanwhile stays ended.
+ */
+export type LoginKind = 'new' | 'again';
+
 /** What a commit has to do; decided by {@link SessionState.plan}, done by a backend. */
 export type CommitPlan =
   | {
       readonly kind: 'create';
       readonly record: SessionRecord;
       readonly values: ValueChanges;
-      readonly isLogin: boolean;
+      readonly login: LoginKind | undefined;
     }
   | {
       readonly kind: 'save' | 'rename';
       readonly change: SessionChange;
       readonly values: ValueChanges;
-      /** A factor was proved: it must not fail because the session that it began with is not there any more. */
-      readonly isLogin: boolean;
+      readonly login: LoginKind | undefined;
     }
   | { readonly kind: 'touch'; readonly touch: SessionTouch }
   | { readonly kind: 'end' };
@@ -76,6 +81,7 @@ export type CommitPlan =
 export interface NewLogin {
   readonly userId: string;
   readonly auth: AuthValue;
+  readonly kind: LoginKind;
   /** How long the session lives from now on, whatever happens. */
   readonly absoluteTimeoutMs: number;
   /** Another expiry policy; left out: the one that the session has. */
@@ -94,12 +100,13 @@ export class SessionState {
   /** The stored session; undefined while there is none. */
   stored: StoredIdentity | undefined;
   values: SessionValues;
+  /** The public name of the session that was here, where a tombstone tells it. */
+  goneHandle: string | undefined;
   /** The request came with the cookie of this session. */
   readonly isConfirmed: boolean;
   #policy: ExpiryPolicy;
   #wantsNewId = false;
-  /** A factor was proved in this request, the first or all. */
-  #isLogin = false;
+  #login: LoginKind | undefined;
   /** The visitor has proved who they are, in this request; not written yet. */
   #authentication: Authentication | undefined;
   /** The login, parsed, and the text that it was parsed from. */
@@ -214,9 +221,10 @@ export class SessionState {
   }
 
   /** The visitor has proved who they are: a new id, a new absolute deadline, and the owner, at the commit (law 8). */
-  authenticate({ userId, auth, absoluteTimeoutMs, policy }: NewLogin): void {
+  authenticate({ userId, auth, kind, absoluteTimeoutMs, policy }: NewLogin): void {
     this.#authentication = { userId, absoluteExpiresAt: this.clock.now() + absoluteTimeoutMs };
-    this.#wantsNewId = this.#isLogin = true;
+    this.#wantsNewId = true;
+    this.#login = kind;
     if (policy !== undefined) this.#policy = policy;
     this.values.delete(PENDING);
     this.values.set(AUTH, auth);
@@ -224,7 +232,8 @@ export class SessionState {
 
   /** The first of two factors was right: a new id, for the session is worth more now, and nobody logged in. */
   awaitSecondFactor(pending: PendingValue): void {
-    this.#wantsNewId = this.#isLogin = true;
+    this.#wantsNewId = true;
+    this.#login = 'new';
     this.#authentication = undefined;
     this.values.delete(AUTH);
     this.values.set(PENDING, pending);
@@ -252,15 +261,16 @@ export class SessionState {
     if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(now);
     const change = this.#change(values ?? NO_CHANGES, now);
     const kind = this.#wantsNewId ? 'rename' : 'save';
-    return { kind, change, values: values ?? NO_CHANGES, isLogin: this.#isLogin };
+    return { kind, change, values: values ?? NO_CHANGES, login: this.#login };
   }
 
   /** Takes an acknowledged plan as the new base. */
   settle(plan: CommitPlan, identity: StoredIdentity): void {
     this.stored = identity;
     // A login that came while the plan was carried out is still to be written.
-    if ((plan.kind === 'rename' || plan.kind === 'create') && plan.isLogin === this.#isLogin) {
-      this.#wantsNewId = this.#isLogin = false;
+    if ((plan.kind === 'rename' || plan.kind === 'create') && plan.login === this.#login) {
+      this.#wantsNewId = false;
+      this.#login = undefined;
       this.#authentication = undefined;
     }
     if ('values' in plan) this.values.settle(plan.values);
@@ -282,7 +292,7 @@ export class SessionState {
       policy: this.#policy,
       ...(this.#authentication && { userId: this.#authentication.userId }),
     };
-    return { kind: 'create', record, values, isLogin: this.#isLogin };
+    return { kind: 'create', record, values, login: this.#login };
   }
 
   #planTouch(now: EpochMs): CommitPlan | undefined {

@@ -36,8 +36,8 @@ export interface UserSource {
 export interface LoginFollower {
   /** The login is stored; its cookie leaves after this, and not if this fails. */
   committed(session: StoredIdentity): Promise<void>;
-  /** A server error undid it. */
-  undone(): void;
+  /** A server error undid it; the error's answer leaves after this. */
+  undone(): Promise<void>;
 }
 
 /** What the module shares among its requests. */
@@ -232,10 +232,10 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   settle(status: number): Promise<void> | undefined {
     // A server error undoes what was not saved yet (law 3).
-    if (status >= 500) this.#undo();
+    if (status >= 500) return this.#undo();
     // A failed save never leaves as a success, whoever answers.
-    else if (this.#failure && status < 300) return Promise.reject(asError(this.#failure.error));
-    else if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
+    if (this.#failure && status < 300) return Promise.reject(asError(this.#failure.error));
+    if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
     // The usual end of a request: the handler has succeeded, and nobody came to the session since.
     if (this.state?.uses === this.#usesCommitted && !this.#committing) return undefined;
     try {
@@ -245,10 +245,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     }
   }
 
-  #undo(): void {
+  #undo(): Promise<void> | undefined {
     this.#isOver = true;
-    this.follower?.undone();
+    const { follower } = this;
     this.follower = undefined;
+    return follower?.undone();
   }
 
   get hasFailed(): boolean {
@@ -356,7 +357,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
       this.#isRotated = error instanceof SessionRotatedException;
       throw error;
     }
-    if ('isLogin' in plan && plan.isLogin) await this.#follow(state);
+    if ('login' in plan && plan.login) await this.#follow(state);
     this.#isUnacknowledged = false;
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
