@@ -1,7 +1,14 @@
-import { ConflictException, ForbiddenException, ServiceUnavailableException } from '@nestjs/common';
+import {
+  ConflictException,
+  ForbiddenException,
+  NotFoundException,
+  ServiceUnavailableException,
+  UnauthorizedException,
+} from '@nestjs/common';
 
 /** What was asked of a store when it failed. */
-export type StoreOperation = 'load' | 'create' | 'save' | 'touch' | 'rename' | 'delete' | 'atomic';
+export type StoreOperation =
+  'load' | 'create' | 'save' | 'touch' | 'rename' | 'delete' | 'atomic' | 'findByUser' | 'deleteByUser';
 
 /**
  * The store could not be asked, failed, or did not answer within `storeTimeout`. The client sees a 503 that names
@@ -35,7 +42,7 @@ export class SessionInterruptedException extends ConflictException {
   readonly code: string = 'SESSION_INTERRUPTED';
 
   constructor(message = 'The session ended while the request ran.') {
-    super({ statusCode: 409, error: 'Conflict', message, code: 'SESSION_INTERRUPTED' });
+    super(bodyOf(409, 'Conflict', message, 'SESSION_INTERRUPTED'));
   }
 }
 
@@ -44,8 +51,87 @@ export class SessionRotatedException extends ConflictException {
   readonly code = 'SESSION_ROTATED';
 
   constructor() {
-    const message = 'The session has a new id: repeat the request.';
-    super({ statusCode: 409, error: 'Conflict', message, code: 'SESSION_ROTATED' });
+    super(bodyOf(409, 'Conflict', 'The session has a new id: repeat the request.', 'SESSION_ROTATED'));
+  }
+}
+
+/** Nobody is logged in, and nobody was. A 401. */
+export class NotAuthenticatedException extends UnauthorizedException {
+  readonly code = 'NOT_AUTHENTICATED';
+
+  constructor(
+    /** Where a page is sent instead, to log in; undefined for other requests. */
+    readonly redirectTo?: string,
+  ) {
+    super(bodyOf(401, 'Unauthorized', 'Log in first.', 'NOT_AUTHENTICATED'));
+  }
+}
+
+/** The request came with a session of ours that is no more: it expired, was revoked, or its user may not come in. A 401. */
+export class SessionExpiredException extends UnauthorizedException {
+  readonly code = 'SESSION_EXPIRED';
+
+  /** @param redirectTo as in {@link NotAuthenticatedException} */
+  constructor(readonly redirectTo?: string) {
+    super(bodyOf(401, 'Unauthorized', 'The session has ended: log in again.', 'SESSION_EXPIRED'));
+  }
+}
+
+/** The first factor was right, the second is outstanding: nobody is logged in yet. A 401. */
+export class SecondFactorRequiredException extends UnauthorizedException {
+  readonly code = 'SECOND_FACTOR_REQUIRED';
+
+  /** @param redirectTo as in {@link NotAuthenticatedException} */
+  constructor(readonly redirectTo?: string) {
+    super(bodyOf(401, 'Unauthorized', 'A second factor is outstanding.', 'SECOND_FACTOR_REQUIRED'));
+  }
+}
+
+/** The user is logged in, but not with as strong a proof as the route asks for. A 403, with the code of the 401. */
+export class LevelRequiredException extends ForbiddenException {
+  readonly code = 'SECOND_FACTOR_REQUIRED';
+
+  constructor(
+    /** The level that the route asks for. */
+    readonly level: number,
+    readonly redirectTo?: string,
+  ) {
+    super(bodyOf(403, 'Forbidden', 'This needs another factor.', 'SECOND_FACTOR_REQUIRED'));
+  }
+}
+
+/** The user is logged in, but proved it too long ago for this route. A 403. */
+export class ReauthenticationRequiredException extends ForbiddenException {
+  readonly code = 'REAUTHENTICATION_REQUIRED';
+
+  /** @param redirectTo as in {@link NotAuthenticatedException} */
+  constructor(readonly redirectTo?: string) {
+    super(bodyOf(403, 'Forbidden', 'This needs a recent login: confirm it.', 'REAUTHENTICATION_REQUIRED'));
+  }
+}
+
+/** The user has as many sessions as `maxSessions` allows, and none was ended for this login. A 409. */
+export class SessionLimitException extends ConflictException {
+  readonly code = 'SESSION_LIMIT_REACHED';
+
+  constructor(readonly limit: number) {
+    super(
+      bodyOf(
+        409,
+        'Conflict',
+        'There are too many sessions: log out somewhere else.',
+        'SESSION_LIMIT_REACHED',
+      ),
+    );
+  }
+}
+
+/** The user has no such session (any more), or the handle is somebody else's: nobody learns which. A 404. */
+export class SessionNotFoundException extends NotFoundException {
+  readonly code = 'SESSION_NOT_FOUND';
+
+  constructor() {
+    super(bodyOf(404, 'Not Found', 'There is no such session.', 'SESSION_NOT_FOUND'));
   }
 }
 
@@ -147,6 +233,11 @@ export class SessionStoreTimeoutError extends Error {
     super(`No answer within ${milliseconds} ms.`);
     this.name = 'SessionStoreTimeoutError';
   }
+}
+
+/** What the client sees: Nest's usual body, and the code. */
+function bodyOf(statusCode: number, error: string, message: string, code: string): object {
+  return { statusCode, error, message, code };
 }
 
 /**

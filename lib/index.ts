@@ -1,6 +1,23 @@
 export { CsrfExempt } from './auth/csrf/csrf-exempt.decorator.js';
 export { SessionCsrfGuard } from './auth/csrf/session-csrf.guard.js';
+export { Authenticated, Public } from './auth/access.decorators.js';
+export type { AuthenticatedOptions } from './auth/access-rule.js';
+export type {
+  MaxSessionsOptions,
+  SessionAuthOptions,
+  SessionUserProvider,
+  SessionUsersOption,
+} from './auth/auth-options.js';
+export { CurrentUser } from './auth/current-user.decorator.js';
+export {
+  type LoginOptions,
+  type LogoutOptions,
+  SessionAuth,
+  type SessionOfRequest,
+  type UserSession,
+} from './auth/session-auth.js';
 export { safeNext } from './auth/safe-next.js';
+export { SessionGuard } from './auth/session.guard.js';
 export { type EpochMs, SessionClock, SystemClock } from './core/clock.js';
 export {
   applyChange,
@@ -26,13 +43,21 @@ export {
 } from './stores/session-store.js';
 export type { Duration } from './core/duration.js';
 export type { ResolvedSessionOptions } from './core/resolve-options.js';
+export type { LoginMeta } from './core/login-values.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';
 export {
   SessionCsrfException,
+  LevelRequiredException,
+  NotAuthenticatedException,
+  ReauthenticationRequiredException,
+  SecondFactorRequiredException,
+  SessionExpiredException,
   SessionFormatException,
   SessionHeadersSentError,
   SessionInterruptedException,
+  SessionLimitException,
+  SessionNotFoundException,
   SessionNotLoadedError,
   SessionOptionsError,
   SessionRotatedException,

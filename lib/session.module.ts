@@ -10,9 +10,20 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { APP_GUARD, APP_INTERCEPTOR, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { CsrfTokens } from './auth/csrf/csrf-tokens.js';
 import { SessionCsrfGuard } from './auth/csrf/session-csrf.guard.js';
+import {
+  APP_GUARD,
+  APP_INTERCEPTOR,
+  ApplicationConfig,
+  HttpAdapterHost,
+  ModulesContainer,
+} from '@nestjs/core';
+import type { SessionAuthOptions } from './auth/auth-options.js';
+import { AUTH_EXPORTS, authProviders } from './auth/auth-providers.js';
+import { LoginRedirectFilter } from './auth/login-redirect.filter.js';
+import { type ResolvedAuthOptions, resolveAuthOptions } from './auth/resolve-auth-options.js';
+import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
 import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
@@ -26,6 +37,7 @@ import { SessionInterceptor } from './http/session.interceptor.js';
 import type { SessionOptions, SessionStoreClass, SessionStoreProvider } from './session-options.js';
 import { SessionStore } from './stores/session-store.js';
 import {
+  RESOLVED_AUTH_OPTIONS,
   RESOLVED_SESSION_OPTIONS,
   SESSION_CLOCK,
   SESSION_COOKIE_CODEC,
@@ -38,6 +50,8 @@ export type SessionStoreOption = SessionStoreClass | SessionStoreProvider | Dyna
 
 export interface SessionModuleOptions extends SessionOptions {
   store: SessionStoreOption;
+  /** Logins: who your users are, and what routes ask of them. */
+  auth?: SessionAuthOptions;
 }
 
 /** Makes the options when the module starts; `useClass` and `useExisting` name one of these. */
@@ -53,6 +67,8 @@ export interface SessionModuleAsyncOptions {
   useClass?: Type<SessionOptionsFactory>;
   useExisting?: unknown;
   store: SessionStoreOption;
+  /** Logins: who your users are, and what routes ask of them. */
+  auth?: SessionAuthOptions;
 }
 
 /**
@@ -69,17 +85,26 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
     @Optional() @Inject(RESOLVED_SESSION_OPTIONS) private readonly options?: ResolvedSessionOptions,
     @Optional() @Inject(RequestSessions) private readonly sessions?: RequestSessions,
     @Optional() @Inject(SESSION_STORE) private readonly store?: SessionStore,
+    @Optional() @Inject(ApplicationConfig) config?: ApplicationConfig,
+    @Optional() @Inject(RESOLVED_AUTH_OPTIONS) auth?: ResolvedAuthOptions,
+    @Optional() @Inject(SessionGuard) guard?: SessionGuard,
   ) {
     refuseSecondRegistration(modules);
+    if (!config || !auth) return;
+    // Before all enhancers of the application: of filters Nest asks the last one first, so that theirs win, and of guards the
+    // first, so that theirs find a user. An APP_GUARD would cost every route also where none is required.
+    if (auth.loginUrl ?? auth.secondFactorUrl ?? auth.confirmUrl)
+      config.addGlobalFilter(new LoginRedirectFilter(host));
+    if (auth.required && guard) config.addGlobalGuard(guard);
   }
 
   static forRoot(options: SessionModuleOptions): DynamicModule {
-    const { store, ...rest } = options;
-    return sessionModule(store, [{ provide: SESSION_OPTIONS, useValue: rest }]);
+    const { store, auth, ...rest } = options;
+    return sessionModule(store, auth, [{ provide: SESSION_OPTIONS, useValue: rest }]);
   }
 
   static forRootAsync(options: SessionModuleAsyncOptions): DynamicModule {
-    return sessionModule(options.store, optionsProviders(options), options.imports);
+    return sessionModule(options.store, options.auth, optionsProviders(options), options.imports);
   }
 
   configure(_consumer: MiddlewareConsumer): void {
@@ -96,19 +121,22 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
 
 function sessionModule(
   store: SessionStoreOption | undefined,
+  auth: SessionAuthOptions | undefined,
   providers: Provider[],
   imports: ModuleMetadata['imports'] = [],
 ): DynamicModule {
+  const problems: string[] = [];
+  const resolvedAuth = auth && resolveAuthOptions(auth, problems);
   return {
     module: SessionModule,
     global: true,
-    imports: [...imports, ...storeImports(store)],
+    imports: [...imports, ...storeImports(store), ...(auth?.imports ?? [])],
     providers: [
       ...providers,
       ...storeProviders(store),
       {
         provide: RESOLVED_SESSION_OPTIONS,
-        useFactory: (options: SessionOptions) => resolveOptions(options, store !== undefined),
+        useFactory: (options: SessionOptions) => resolveOptions(options, store !== undefined, problems),
         inject: [SESSION_OPTIONS],
       },
       { provide: SessionClock, useClass: SystemClock },
@@ -134,6 +162,7 @@ function sessionModule(
         inject: [RESOLVED_SESSION_OPTIONS, SessionCsrfGuard],
       },
       { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
+      ...(auth && resolvedAuth ? authProviders(auth, resolvedAuth) : []),
     ],
     exports: [
       ...(isModule(store) ? [] : [SessionStore]),
@@ -149,6 +178,7 @@ function sessionModule(
       SESSION_STORE,
       SESSION_CLOCK,
       SESSION_COOKIE_CODEC,
+      ...(auth ? AUTH_EXPORTS : []),
     ],
   };
 }

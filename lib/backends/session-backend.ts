@@ -53,8 +53,8 @@ export interface SessionBackend<Token = unknown> {
    */
   open(tokens: readonly Token[]): Promise<SessionState>;
 
-  /** A fresh anonymous session, as after a flush. */
-  fresh(): SessionState;
+  /** A fresh anonymous session, as after a flush; `dead`: in the place of one that may not go on. */
+  fresh(presence?: 'nothing' | 'dead'): SessionState;
 
   /**
    * Writes what the plan says, in one step, and takes it as the state's new base.

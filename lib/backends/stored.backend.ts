@@ -2,18 +2,17 @@ import type { EpochMs, SessionClock } from '../core/clock.js';
 import { checkJson } from '../core/json-values.js';
 import { applyChange, applyTouch, RECORD_FORMAT, type SessionRecord } from '../core/record.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
-import { keyOf, newId } from '../core/session-id.js';
+import { keyOf, newHandle, newId } from '../core/session-id.js';
 import { type CommitPlan, type Presence, SessionState, type StoredIdentity } from '../core/session-state.js';
 import {
   SessionFormatException,
   SessionInterruptedException,
   SessionRotatedException,
-  SessionStoreException,
-  SessionStoreTimeoutError,
   type StoreOperation,
 } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
 import type { CookiePlace, CookiesRead, CookieToSet, SessionBackend } from './session-backend.js';
 
@@ -38,6 +37,7 @@ const MAX_ID_TRIES = 5;
 /** Sessions in a store, behind an id that the cookie holds. */
 export class StoredBackend implements SessionBackend<PresentedId> {
   readonly livesInCookie = false;
+  readonly #store: AskStore;
 
   constructor(
     private readonly store: SessionStore,
@@ -45,7 +45,9 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     private readonly clock: SessionClock,
     private readonly events: SessionEvents,
     private readonly codec: IdCodec,
-  ) {}
+  ) {
+    this.#store = new AskStore(options.storeTimeoutMs, events);
+  }
 
   readCookies(header: string, name: string): CookiesRead<PresentedId> {
     const values = cookieValues(header, name);
@@ -64,8 +66,8 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     return this.#load(ids[0]).then((identity) => (identity ? this.#opened(identity) : this.#state('dead')));
   }
 
-  fresh(): SessionState {
-    return this.#state('nothing');
+  fresh(presence: 'nothing' | 'dead' = 'nothing'): SessionState {
+    return this.#state(presence);
   }
 
   async commit(state: SessionState, plan: CommitPlan): Promise<void> {
@@ -166,7 +168,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
 
   #opened(identity: StoredIdentity): SessionState {
     const { gone, corrupt, handle } = identity.record;
-    if (gone) return this.#state(gone);
+    if (gone) return Object.assign(this.#state(gone), { goneHandle: handle });
     const state = this.#state('living', identity);
     if (corrupt) this.#corrupt(handle);
     return state;
@@ -184,8 +186,10 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   }
 
   async #create(state: SessionState, plan: CommitPlan & { kind: 'create' }): Promise<void> {
-    if (state.presence === 'renamed') throw new SessionRotatedException();
-    if (state.presence === 'ended') throw new SessionInterruptedException();
+    if (!plan.login) {
+      if (state.presence === 'renamed') throw new SessionRotatedException();
+      if (state.presence === 'ended') throw new SessionInterruptedException();
+    }
     const { id, key } = await this.#withNewId('create', async (newKey) =>
       this.store.create(newKey, plan.record),
     );
@@ -200,8 +204,31 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       isGone = outcome === 'gone';
       return outcome !== 'taken';
     });
-    if (isGone) return this.#interrupted(stored);
-    state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
+    if (!isGone) return state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
+    if (!plan.login) return this.#interrupted(stored);
+    await this.#logInAnew(state, stored, plan);
+  }
+
+  /**
+   * A login whose session is not there any more starts another one: a form that was sent twice logs in twice. What the
+   * visitor had goes on where the old session got a new id; where it ended, it stays ended.
+   */
+  async #logInAnew(
+    state: SessionState,
+    { key: oldKey, record: old }: StoredIdentity,
+    plan: CommitPlan & { kind: 'save' | 'rename' },
+  ): Promise<void> {
+    const isRenamed = (await this.#ask('load', () => this.store.load(oldKey)))?.gone === 'renamed';
+    if (!isRenamed && plan.login === 'again') throw this.#interruption(old, isRenamed);
+    const values = isRenamed ? old.values : {};
+    const createdAt = this.clock.now();
+    const record = {
+      ...applyChange({ ...old, values }, plan.change),
+      handle: newHandle(createdAt),
+      createdAt,
+    };
+    const { id, key } = await this.#withNewId('create', async (newKey) => this.store.create(newKey, record));
+    state.settle(plan, { id, key, record });
   }
 
   /** Tries new ids until one is free. */
@@ -214,14 +241,18 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       const key = keyOf(id);
       if (await this.#ask(operation, () => isFree(key))) return { id, key };
     }
-    throw this.#failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
+    throw this.#store.failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
   }
 
   /** The session is not under its key any more: was it renamed, or did it end? */
   async #interrupted({ key, record }: StoredIdentity): Promise<never> {
-    this.events.emit('interrupted', { handle: record.handle });
     const now = await this.#ask('load', () => this.store.load(key));
-    throw now?.gone === 'renamed' ? new SessionRotatedException() : new SessionInterruptedException();
+    throw this.#interruption(record, now?.gone === 'renamed');
+  }
+
+  #interruption({ handle }: SessionRecord, isRenamed: boolean): Error {
+    this.events.emit('interrupted', { handle });
+    return isRenamed ? new SessionRotatedException() : new SessionInterruptedException();
   }
 
   #refuseNewerFormat({ handle, format }: SessionRecord): never {
@@ -253,33 +284,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     return this.clock.now() + this.options.rotationGraceMs;
   }
 
-  /** Asks the store, for no longer than `storeTimeout`; what comes later is not listened to. */
   #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
-    const { storeTimeoutMs } = this.options;
-    return new Promise<T>((resolve, reject) => {
-      let isOver = false;
-      const fail = (error: unknown): void => {
-        clearTimeout(timer);
-        if (!isOver) reject(this.#failed(operation, error));
-        isOver = true;
-      };
-      const timer = setTimeout(() => fail(new SessionStoreTimeoutError(storeTimeoutMs)), storeTimeoutMs);
-      timer.unref();
-      try {
-        work().then((answer) => {
-          clearTimeout(timer);
-          resolve(answer);
-        }, fail);
-      } catch (error) {
-        fail(error); // a store that throws instead of rejecting
-      }
-    });
-  }
-
-  #failed(operation: StoreOperation, cause: unknown): SessionStoreException {
-    const exception = new SessionStoreException(operation, cause);
-    this.events.emit('storeFailed', { operation });
-    this.events.error(`The session store failed to ${operation}: ${String(exception.cause)}`);
-    return exception;
+    return this.#store.ask(operation, work);
   }
 }

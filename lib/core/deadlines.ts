@@ -3,12 +3,14 @@ import type { EpochMs } from './clock.js';
 /**
  * How long a session lives, as text, because that is what a record keeps:
  * '' the module's idle timeout · `idle:MS` an idle timeout of its own · `until:EPOCH_MS` a fixed end ·
- * `browser` the module's idle timeout, with a cookie that ends with the browser.
+ * `browser` the module's idle timeout, with a cookie that ends with the browser · `persistent` the module's idle timeout,
+ * with a cookie that outlives the browser, whatever the module says.
  */
 export type ExpiryPolicy = string;
 
 export const MODULE_POLICY: ExpiryPolicy = '';
 export const BROWSER_POLICY: ExpiryPolicy = 'browser';
+export const PERSISTENT_POLICY: ExpiryPolicy = 'persistent';
 export const idlePolicy = (idleMs: number): ExpiryPolicy => `idle:${idleMs}`;
 export const untilPolicy = (end: EpochMs): ExpiryPolicy => `until:${end}`;
 
@@ -61,6 +63,7 @@ export function cookieEndOf(
   options: DeadlineOptions,
 ): CookieEnd {
   if (policy.startsWith('until:')) return Math.min(fixedEndOf(policy), absoluteExpiresAt);
+  if (policy === PERSISTENT_POLICY) return absoluteExpiresAt;
   return policy === BROWSER_POLICY || !options.persistent ? 'browser' : absoluteExpiresAt;
 }
 

@@ -39,10 +39,15 @@ const MAKE_A_SECRET =
 /**
  * Checks what the user wrote, fills in defaults and turns every duration into milliseconds.
  *
+ * @param otherProblems what is wrong elsewhere, to be told in one go
  * @throws SessionOptionsError with every problem that there is, each with what to write instead
  */
-export function resolveOptions(options: SessionOptions, hasStore = true): ResolvedSessionOptions {
-  const problems: string[] = [];
+export function resolveOptions(
+  options: SessionOptions,
+  hasStore = true,
+  otherProblems: readonly string[] = [],
+): ResolvedSessionOptions {
+  const problems = [...otherProblems];
   if (!hasStore) problems.push('store is missing: write store: MemorySessionStore, or TypeOrmSessionStore.');
   checkNames(options, KNOWN_OPTIONS, '', problems);
   const secrets = [options.secret ?? []].flat();
@@ -89,6 +94,7 @@ const HINTS: Record<string, string> = {
   'cookie.signed': 'leave it out, the cookie is always signed',
   name: 'write cookie: { name }',
   secrets: 'write secret: [first, second]',
+  auth: 'write it beside store, in forRootAsync({ store, auth, useFactory })',
 };
 
 function checkNames(options: object, known: Set<string>, prefix: string, problems: string[]): void {

@@ -13,7 +13,22 @@ import {
   untilPolicy,
 } from './deadlines.js';
 import { type Duration, durationMs } from './duration.js';
-import { RECORD_FORMAT, type SessionChange, type SessionRecord, type SessionTouch } from './record.js';
+import {
+  AUTH,
+  type AuthValue,
+  authValueOf,
+  loginTimeOf,
+  PENDING,
+  type PendingValue,
+  pendingValueOf,
+} from './login-values.js';
+import {
+  type Authentication,
+  RECORD_FORMAT,
+  type SessionChange,
+  type SessionRecord,
+  type SessionTouch,
+} from './record.js';
 import type { SessionSerializer } from './serializer.js';
 import { newHandle } from './session-id.js';
 import { SessionValues, type ValueChanges } from './session-values.js';
@@ -40,12 +55,39 @@ export interface StoredIdentity {
   readonly record: SessionRecord;
 }
 
+/**
+ * A factor was proved in this request. `new`: it must not fail because the session that it began with is not there any
+ * more · `again`: by who is logged in, so that a session that ended meanwhile stays ended.
+ */
+export type LoginKind = 'new' | 'again';
+
 /** What a commit has to do; decided by {@link SessionState.plan}, done by a backend. */
 export type CommitPlan =
-  | { readonly kind: 'create'; readonly record: SessionRecord; readonly values: ValueChanges }
-  | { readonly kind: 'save' | 'rename'; readonly change: SessionChange; readonly values: ValueChanges }
+  | {
+      readonly kind: 'create';
+      readonly record: SessionRecord;
+      readonly values: ValueChanges;
+      readonly login: LoginKind | undefined;
+    }
+  | {
+      readonly kind: 'save' | 'rename';
+      readonly change: SessionChange;
+      readonly values: ValueChanges;
+      readonly login: LoginKind | undefined;
+    }
   | { readonly kind: 'touch'; readonly touch: SessionTouch }
   | { readonly kind: 'end' };
+
+/** An authentication as the state takes it. */
+export interface NewLogin {
+  readonly userId: string;
+  readonly auth: AuthValue;
+  readonly kind: LoginKind;
+  /** How long the session lives from now on, whatever happens. */
+  readonly absoluteTimeoutMs: number;
+  /** Another expiry policy; left out: the one that the session has. */
+  readonly policy?: ExpiryPolicy;
+}
 
 const NO_CHANGES: ValueChanges = { set: {}, removed: [], clears: 0, written: new Map() };
 
@@ -59,10 +101,18 @@ export class SessionState {
   /** The stored session; undefined while there is none. */
   stored: StoredIdentity | undefined;
   values: SessionValues;
+  /** The public name of the session that was here, where a tombstone tells it. */
+  goneHandle: string | undefined;
   /** The request came with the cookie of this session. */
   readonly isConfirmed: boolean;
   #policy: ExpiryPolicy;
   #wantsNewId = false;
+  #login: LoginKind | undefined;
+  /** The visitor has proved who they are, in this request; not written yet. */
+  #authentication: Authentication | undefined;
+  /** The login, parsed, and the text that it was parsed from. */
+  #auth: AuthValue | undefined;
+  #authText: string | undefined;
   #handle: string | undefined;
   #createdAt: EpochMs | undefined;
 
@@ -97,7 +147,8 @@ export class SessionState {
 
   /** What a token against cross-site requests is good for: this session, from one authentication to the next. */
   get csrfBinding(): string {
-    return `${this.handle}.${this.createdAt}`;
+    const since = this.auth ? `login ${loginTimeOf(this.auth)}` : `start ${this.createdAt}`;
+    return `${this.handle}.${since}`;
   }
 
   get lastSeenAt(): EpochMs {
@@ -114,6 +165,7 @@ export class SessionState {
   }
 
   get absoluteExpiresAt(): EpochMs {
+    if (this.#authentication) return this.#authentication.absoluteExpiresAt;
     return this.stored?.record.absoluteExpiresAt ?? this.createdAt + this.options.absoluteTimeoutMs;
   }
 
@@ -142,8 +194,56 @@ export class SessionState {
     return this.#wantsNewId || this.cookieEnd !== this.storedCookieEnd;
   }
 
+  /** Whose session it is, logged in or not any more (`clear()`); undefined for an anonymous one. */
+  get ownerId(): string | undefined {
+    return this.#authentication?.userId ?? this.stored?.record.userId;
+  }
+
+  /**
+   * The login of this session. It takes both, the owner in the record and the time of the login among the values: so a
+   * `clear()` logs out, and nothing that lacks one of them counts as authenticated.
+   */
+  get auth(): AuthValue | undefined {
+    if (this.ownerId === undefined) return undefined;
+    const text = this.values.text(AUTH);
+    if (text !== this.#authText) {
+      this.#authText = text;
+      this.#auth = authValueOf(this.values.peek(AUTH));
+    }
+    return this.#auth;
+  }
+
+  /** The user who is logged in here, as far as the session knows: nobody asked whether they still exist. */
+  get userId(): string | undefined {
+    return this.auth && this.ownerId;
+  }
+
+  /** A login that waits for its second factor, however long. */
+  get pending(): PendingValue | undefined {
+    return pendingValueOf(this.values.peek(PENDING));
+  }
+
   cycleId(): void {
     this.#wantsNewId = true;
+  }
+
+  /** The visitor has proved who they are: a new id, a new absolute deadline, and the owner, at the commit (law 8). */
+  authenticate({ userId, auth, kind, absoluteTimeoutMs, policy }: NewLogin): void {
+    this.#authentication = { userId, absoluteExpiresAt: this.clock.now() + absoluteTimeoutMs };
+    this.#wantsNewId = true;
+    this.#login = kind;
+    if (policy !== undefined) this.#policy = policy;
+    this.values.delete(PENDING);
+    this.values.set(AUTH, auth);
+  }
+
+  /** The first of two factors was right: a new id, for the session is worth more now, and nobody logged in. */
+  awaitSecondFactor(pending: PendingValue): void {
+    this.#wantsNewId = true;
+    this.#login = 'new';
+    this.#authentication = undefined;
+    this.values.delete(AUTH);
+    this.values.set(PENDING, pending);
   }
 
   /** @returns whether what was asked for lies beyond the absolute deadline, which holds in any case */
@@ -167,13 +267,19 @@ export class SessionState {
     if (values) this.values.checkSize(this.options.maxSize, values.set);
     if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(now);
     const change = this.#change(values ?? NO_CHANGES, now);
-    return { kind: this.#wantsNewId ? 'rename' : 'save', change, values: values ?? NO_CHANGES };
+    const kind = this.#wantsNewId ? 'rename' : 'save';
+    return { kind, change, values: values ?? NO_CHANGES, login: this.#login };
   }
 
   /** Takes an acknowledged plan as the new base. */
   settle(plan: CommitPlan, identity: StoredIdentity): void {
     this.stored = identity;
-    if (plan.kind === 'rename' || plan.kind === 'create') this.#wantsNewId = false;
+    // A login that came while the plan was carried out is still to be written.
+    if ((plan.kind === 'rename' || plan.kind === 'create') && plan.login === this.#login) {
+      this.#wantsNewId = false;
+      this.#login = undefined;
+      this.#authentication = undefined;
+    }
     if ('values' in plan) this.values.settle(plan.values);
   }
 
@@ -191,8 +297,9 @@ export class SessionState {
       expiresAt: this.#deadlineAt(now),
       absoluteExpiresAt: this.absoluteExpiresAt,
       policy: this.#policy,
+      ...(this.#authentication && { userId: this.#authentication.userId }),
     };
-    return { kind: 'create', record, values };
+    return { kind: 'create', record, values, login: this.#login };
   }
 
   #planTouch(now: EpochMs): CommitPlan | undefined {
@@ -211,6 +318,7 @@ export class SessionState {
       removed,
       cleared: clears > 0 || undefined,
       policy: this.#hasNewPolicy ? this.#policy : undefined,
+      ...(this.#authentication && { authentication: this.#authentication }),
     };
   }
 

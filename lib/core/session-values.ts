@@ -65,6 +65,18 @@ export class SessionValues {
     return value;
   }
 
+  /** A value that the caller does not change, so that nothing of it is compared at the commit. */
+  peek(name: string): unknown {
+    const touched = this.#touched?.get(name);
+    if (touched) return touched.value;
+    return this.#isStored(name) ? this.#parse(this.#stored[name]) : undefined;
+  }
+
+  /** The text of a value, as it was stored or set; undefined when there is none. */
+  text(name: string): string | undefined {
+    return this.has(name) ? this.#knownText(name) : undefined;
+  }
+
   /** @throws SessionValueError when the value would come back as something else */
   set(name: string, value: unknown): void {
     if (value === undefined) {

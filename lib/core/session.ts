@@ -98,6 +98,13 @@ export interface Session<T extends object = SessionData> {
   readonly createdAt: Date;
   /** When the session was last written or touched, before this request. */
   readonly lastSeenAt: Date;
+  /**
+   * Whose login this session holds; undefined for an anonymous visitor, and while a second factor is outstanding. What the
+   * session knows: whether the user still exists and may come in, `SessionAuth.user()` and the guard ask.
+   */
+  readonly userId: string | undefined;
+  /** When the user last proved who they are. */
+  readonly authenticatedAt: Date | undefined;
 
   /**
    * How long this session lives from now on.
@@ -144,6 +151,9 @@ export interface SessionLifecycle {
 
 /** Whether a session can be used without waiting; does not count as asking for it. */
 export let isLoaded: (session: object) => boolean;
+
+/** The request behind a session of this build of the package. */
+export let lifecycleOf: (session: object) => SessionLifecycle | undefined;
 
 /** The session as users hold it: sealed, and silent about what it holds. */
 export class SessionView {
@@ -282,6 +292,15 @@ export class SessionView {
     return new Date(this.#state.lastSeenAt);
   }
 
+  get userId(): string | undefined {
+    return this.#state.userId;
+  }
+
+  get authenticatedAt(): Date | undefined {
+    const { auth } = this.#state;
+    return auth && new Date(auth.at);
+  }
+
   setExpiry(expiry: Duration | Date | 'browser' | undefined): void {
     const { isBeyondAbsolute } = this.#state.setExpiry(expiry);
     if (isBeyondAbsolute) this.#lifecycle.beyondAbsolute();
@@ -341,6 +360,7 @@ export class SessionView {
   static {
     refuseForeignAssignments(SessionView.prototype);
     isLoaded = (session) => #lifecycle in session && session.#lifecycle.state !== undefined;
+    lifecycleOf = (session) => (#lifecycle in session ? session.#lifecycle : undefined);
   }
 }
 

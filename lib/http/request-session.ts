@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
+import { ConflictException } from '@nestjs/common';
 import type { CookiesRead, SessionBackend } from '../backends/session-backend.js';
 import type { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
 import type { SessionClock } from '../core/clock.js';
@@ -20,6 +21,24 @@ export interface Exchange {
   readonly response: ServerResponse;
   /** Whether the browser spoke HTTPS, as far as the platform trusts its proxies. */
   isSecure(): boolean;
+  /** The client's address, as far as the platform trusts its proxies. */
+  ip(): string | undefined;
+}
+
+/** Where the user behind a session comes from; there where logins are configured. */
+export interface UserSource {
+  /** The user who is logged in; the session is loaded. */
+  userOf(request: RequestSession): unknown;
+  /** The same, if loaded before. */
+  knownUserOf(request: RequestSession): unknown;
+}
+
+/** What a login does beyond the session itself. */
+export interface LoginFollower {
+  /** The login is stored; its cookie leaves after this, and not if this fails. */
+  committed(session: StoredIdentity): Promise<void>;
+  /** A server error undid it; the error's answer leaves after this. */
+  undone(): Promise<void>;
 }
 
 /** What the module shares among its requests. */
@@ -30,6 +49,7 @@ export interface RequestSessionServices {
   readonly events: SessionEvents;
   readonly csrfTokens: CsrfTokens;
   readonly rotationGraceMs: number;
+  readonly users?: UserSource;
 }
 
 /** What the response has to do to the browser's cookie. */
@@ -42,6 +62,8 @@ type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd
 export class RequestSession implements SessionLifecycle, ResponseGate {
   readonly session = new SessionView(this);
   state: SessionState | undefined;
+  /** Set by a login, until it is committed or undone. */
+  follower: LoginFollower | undefined;
   #isAsked = false;
   #loading: Promise<void> | undefined;
   #barrier: ResponseBarrier | undefined;
@@ -131,6 +153,60 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     this.#startAnew();
   }
 
+  /** Ends a session that may not go on (its user is gone, for example); the cookie is left to lapse, as any dead one. */
+  async endDead(): Promise<void> {
+    await this.#committing?.catch(() => undefined);
+    const { backend } = this.services;
+    if (this.state?.stored) await backend.end([this.state.stored.key]);
+    this.state = backend.fresh('dead');
+    this.state.uses = 1;
+  }
+
+  /** The user who is logged in, once the session is loaded; undefined for nobody, and where there are no logins. */
+  get user(): unknown {
+    return this.services.users?.userOf(this);
+  }
+
+  get knownUser(): unknown {
+    return this.services.users?.knownUserOf(this);
+  }
+
+  get hasUsers(): boolean {
+    return this.services.users !== undefined;
+  }
+
+  /** The request came with an id that was just replaced: a page is sent back to its own URL, once. */
+  rotated(): SessionRotatedException {
+    this.#isRotated = true;
+    return new SessionRotatedException();
+  }
+
+  /** Writes one value anew, for a new secret: opportune, and so no matter where the session has ended meanwhile. */
+  async restamp(name: string, value: object): Promise<void> {
+    const { state } = this;
+    const { backend } = this.services;
+    if (!state?.stored) return;
+    if (!backend.atomic) return void state.values.set(name, value);
+    const changing = backend.atomic(state, state.stored, name, (stored) => stored && value);
+    await this.#inTurn(
+      changing.catch((error: unknown) => {
+        if (!(error instanceof ConflictException)) throw error;
+      }),
+    );
+  }
+
+  get ip(): string | undefined {
+    return this.exchange.ip();
+  }
+
+  get request(): Exchange['request'] {
+    return this.exchange.request;
+  }
+
+  setHeader(name: string, value: string): void {
+    if (!this.hasBegun) this.exchange.response.setHeader(name, value);
+  }
+
   async atomic(name: string, change: (value: unknown) => unknown): Promise<unknown> {
     const { state } = this;
     const { backend } = this.services;
@@ -162,10 +238,10 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   settle(status: number): Promise<void> | undefined {
     // A server error undoes what was not saved yet (law 3).
-    if (status >= 500) this.#isOver = true;
+    if (status >= 500) return this.#undo();
     // A failed save never leaves as a success, whoever answers.
-    else if (this.#failure && status < 300) return Promise.reject(asError(this.#failure.error));
-    else if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
+    if (this.#failure && status < 300) return Promise.reject(asError(this.#failure.error));
+    if (!this.state && this.#loading) return this.#settleAfter(this.#loading);
     // The usual end of a request: the handler has succeeded, and nobody came to the session since.
     if (this.state?.uses === this.#usesCommitted && !this.#committing) return undefined;
     try {
@@ -173,6 +249,13 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     } catch (error) {
       return Promise.resolve().then(() => this.#giveUp(error));
     }
+  }
+
+  #undo(): Promise<void> | undefined {
+    this.#isOver = true;
+    const { follower } = this;
+    this.follower = undefined;
+    return follower?.undone();
   }
 
   get hasFailed(): boolean {
@@ -228,13 +311,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   #readCookies(): CookiesRead {
-    return (this.#cookies ??= this.services.cookie.read(
-      this.exchange.request.headers.cookie,
-      this.#isSecure,
-    ));
+    return (this.#cookies ??= this.services.cookie.read(this.exchange.request.headers.cookie, this.isSecure));
   }
 
-  get #isSecure(): boolean {
+  /** Whether the browser spoke HTTPS. */
+  get isSecure(): boolean {
     return (this.#isSecureRequest ??= this.#askIsSecure());
   }
 
@@ -277,11 +358,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     // A store that fails may have done half of it; what lives in the cookie is as it was sealed last.
     this.#isUnacknowledged = !backend.livesInCookie;
     try {
-      await backend.commit(state, plan, cookie.placeFor(this.#isSecure));
+      await backend.commit(state, plan, cookie.placeFor(this.isSecure));
     } catch (error) {
       this.#isRotated = error instanceof SessionRotatedException;
       throw error;
     }
+    if ('login' in plan && plan.login) await this.#follow(state);
     this.#isUnacknowledged = false;
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
@@ -290,6 +372,12 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
+  }
+
+  async #follow({ stored }: SessionState): Promise<void> {
+    const { follower } = this;
+    this.follower = undefined;
+    if (stored) await follower?.committed(stored);
   }
 
   /** Whether what was done to the session can be saved with a Set-Cookie header only. */
@@ -313,14 +401,14 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   #isWithheld(state: SessionState): boolean {
     const { backend, cookie } = this.services;
-    return (state.isNew || backend.livesInCookie) && cookie.isWithheld(this.#isSecure);
+    return (state.isNew || backend.livesInCookie) && cookie.isWithheld(this.isSecure);
   }
 
   #setCookies(): string[] {
     if (this.#repeatCookie !== undefined) return [this.#repeatCookie];
     const command = this.#cookieCommand;
     if (command === undefined || this.#isUnacknowledged) return [];
-    const isSecure = this.#isSecure;
+    const isSecure = this.isSecure;
     const { backend, cookie, clock } = this.services;
     if (cookie.isWithheld(isSecure)) return [];
     const { presentNames } = this.#readCookies();

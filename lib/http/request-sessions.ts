@@ -1,16 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Inject, Injectable } from '@nestjs/common';
 import { ownBackendOf } from '../backends/session-backend.js';
 import { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { SessionUsageError } from '../errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
-import { RESOLVED_SESSION_OPTIONS, SESSION_CLOCK, SESSION_COOKIE_CODEC, SESSION_STORE } from '../tokens.js';
+import {
+  RESOLVED_SESSION_OPTIONS,
+  SESSION_CLOCK,
+  SESSION_COOKIE_CODEC,
+  SESSION_STORE,
+  SESSION_USER_SOURCE,
+} from '../tokens.js';
 import type { SessionCookieCodec } from './cookie-codec.js';
-import { type Exchange, RequestSession, type RequestSessionServices } from './request-session.js';
+import {
+  type Exchange,
+  RequestSession,
+  type RequestSessionServices,
+  type UserSource,
+} from './request-session.js';
 import { SessionCookie } from './session-cookie.js';
 
 /** Where a raw request keeps its session, whoever asked first; both builds of the package look here. */
@@ -21,7 +32,7 @@ const REPLY: unique symbol = Symbol.for('nest-session.FastifyReply') as never;
 /** The part of Fastify's reply that a session needs. */
 export interface ReplyLike {
   readonly raw: ServerResponse;
-  readonly request: { readonly protocol: string };
+  readonly request: { readonly protocol: string; readonly ip: string };
 }
 
 export interface RawRequest extends IncomingMessage {
@@ -33,6 +44,8 @@ export interface RawRequest extends IncomingMessage {
   /** Set by Fastify's middleware engine. */
   readonly protocol?: string;
   readonly originalUrl?: string;
+  /** Express */
+  readonly ip?: string;
 }
 
 /** Finds or opens the session of a request: one for each raw request. */
@@ -47,13 +60,14 @@ export class RequestSessions {
     @Inject(SESSION_COOKIE_CODEC) codec: SessionCookieCodec,
     @Inject(SessionEvents) events: SessionEvents,
     @Inject(CsrfTokens) csrfTokens: CsrfTokens,
+    @Optional() @Inject(SESSION_USER_SOURCE) users?: UserSource,
   ) {
     const backend =
       ownBackendOf(store, { options, clock, events }) ??
       new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
     const { rotationGraceMs } = options;
-    this.#services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs };
+    this.#services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs, users };
   }
 
   /** The session of a raw request, if anything has asked for it. */
@@ -67,6 +81,11 @@ export class RequestSessions {
   }
 }
 
+/** The session of a platform's request, if anything has asked for it; also when the other build of the package made it. */
+export function requestSessionOf(request: { raw?: RawRequest } & RawRequest): RequestSession | undefined {
+  return (request.raw ?? request)[REQUEST_SESSION];
+}
+
 /** Lets a raw request of Fastify find its response. */
 export function rememberReply(raw: RawRequest, reply: ReplyLike): void {
   raw[REPLY] = reply;
@@ -78,5 +97,6 @@ function exchangeOf(raw: RawRequest, given: ServerResponse | undefined): Exchang
   if (!response)
     throw new SessionUsageError('This request has no response: take the session from the HTTP request.');
   const isSecure = () => raw.secure ?? (reply?.request.protocol ?? raw.protocol) === 'https';
-  return { request: raw, response, isSecure };
+  const ip = () => reply?.request.ip ?? raw.ip ?? raw.socket.remoteAddress;
+  return { request: raw, response, isSecure, ip };
 }

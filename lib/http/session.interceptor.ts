@@ -9,7 +9,7 @@ import type { Observable } from 'rxjs';
 import { commitEach } from './commit-each.js';
 import { type RawRequest, RequestSessions } from './request-sessions.js';
 import { isSessionParameter } from './session.decorator.js';
-import { showToViews } from './view-locals.js';
+import { showToViews, showUserToViews } from './view-locals.js';
 
 // Nest's own metadata (@nestjs/common/constants); its modules of constants are no public entry.
 const ROUTE_ARGUMENTS = '__routeArguments__';
@@ -17,8 +17,11 @@ const RENDER_TEMPLATE = '__renderTemplate__';
 /** `RouteParamtypes.SESSION`: a parameter with Nest's own `@Session()`. */
 const NEST_SESSION_ARGUMENT = /^7:/;
 
-/** What a route needs before its handler runs, read from its decorators once. */
-type Preparation = 'nothing' | 'session' | 'view';
+/**
+ * What a route needs before its handler runs, read from its decorators once: the session, or what a template shows of
+ * it; `page`: both.
+ */
+type Preparation = 'nothing' | 'session' | 'view' | 'page';
 
 /**
  * Commits the session where the handler has succeeded, before Nest sends the answer, so that a failed save reaches the
@@ -37,14 +40,16 @@ export class SessionInterceptor implements NestInterceptor {
     if (context.getType() !== 'http') return next.handle();
     const request = context.getArgByIndex<RawRequest & { raw?: RawRequest }>(0);
     const raw = request.raw ?? request;
-    switch (this.#preparationOf(context)) {
+    const preparation = this.#preparationOf(context);
+    switch (preparation) {
       case 'session': {
         // Loaded here, once, so that parameters need not wait one by one.
         const loading = this.sessions.of(raw).load();
         return loading ? loading.then(() => this.#commitAfter(raw, next)) : this.#commitAfter(raw, next);
       }
+      case 'page':
       case 'view':
-        return this.#prepareView(raw, context).then(() => this.#commitAfter(raw, next));
+        return this.#prepareView(raw, context, preparation).then(() => this.#commitAfter(raw, next));
       case 'nothing':
         return this.#commitAfter(raw, next);
     }
@@ -54,11 +59,20 @@ export class SessionInterceptor implements NestInterceptor {
     return commitEach(next.handle(), () => this.sessions.peek(raw)?.commitForHandler());
   }
 
-  async #prepareView(raw: RawRequest, context: ExecutionContext): Promise<void> {
+  async #prepareView(
+    raw: RawRequest,
+    context: ExecutionContext,
+    preparation: 'view' | 'page',
+  ): Promise<void> {
     const session = this.sessions.of(raw);
-    if (!session.state && !session.hasValidCookie) return;
-    await session.loadForView();
-    showToViews(context.switchToHttp().getResponse<object>(), session.session as never);
+    if (preparation === 'page') await session.load();
+    else if (!session.state && !session.hasValidCookie) return;
+    else await session.loadForView();
+    const response = context.switchToHttp().getResponse<object>();
+    showToViews(response, session.session as never);
+    if (!session.hasUsers) return;
+    if ((await session.user) !== undefined) await session.load(); // the page depends on the visitor
+    showUserToViews(response, session);
   }
 
   #preparationOf(context: ExecutionContext): Preparation {
@@ -74,7 +88,8 @@ export class SessionInterceptor implements NestInterceptor {
 function preparationOf(handler: { readonly name: string }, controller: object): Preparation {
   const metadata: unknown = Reflect.getMetadata(ROUTE_ARGUMENTS, controller, handler.name);
   const parameters = Object.entries(Object(metadata) as object);
+  const rendersView = Reflect.hasMetadata(RENDER_TEMPLATE, handler);
   if (parameters.some(([key, parameter]) => NEST_SESSION_ARGUMENT.test(key) || isSessionParameter(parameter)))
-    return 'session';
-  return Reflect.hasMetadata(RENDER_TEMPLATE, handler) ? 'view' : 'nothing';
+    return rendersView ? 'page' : 'session';
+  return rendersView ? 'view' : 'nothing';
 }

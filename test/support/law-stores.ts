@@ -49,7 +49,9 @@ async function inDatabase(kind: DatabaseKind): Promise<LawStore> {
     isAvailable: await kind.available(),
     open: async () => {
       const { options, drop } = await kind.create();
-      const connection = TypeOrmModule.forRoot({ ...options, autoLoadEntities: true, synchronize: true });
+      // Not autoLoadEntities: it collects the entities of all databases of a test file, and synchronising two for one
+      // table empties it when a second application starts.
+      const connection = TypeOrmModule.forRoot({ ...options, entities: [kind.entity], synchronize: true });
       const store = TypeOrmSessionStore.with({ entity: kind.entity });
       return { wiring: { store, imports: [connection] }, cleanUp: drop };
     },

@@ -98,17 +98,18 @@ export interface Gate {
   open(): void;
 }
 
-/** Holds back the next call of a command, before the store sees it. */
-export function gate(store: SessionStore, command: Command): Gate {
+/** Holds back the next call of a command: before the store sees it, or what the store answered. */
+export function gate(store: SessionStore, command: Command, place: 'before' | 'after' = 'before'): Gate {
   const original = store[command] as (...args: unknown[]) => Promise<unknown>;
   const opened = withResolvers<void>();
   const reached = withResolvers<void>();
   Object.assign(store, {
     [command]: async (...args: unknown[]) => {
       Object.assign(store, { [command]: original });
+      const answer = place === 'after' ? await original.apply(store, args) : undefined;
       reached.resolve();
       await opened.promise;
-      return original.apply(store, args);
+      return place === 'after' ? answer : original.apply(store, args);
     },
   });
   return { reached: reached.promise, open: opened.resolve };

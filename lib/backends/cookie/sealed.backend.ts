@@ -75,8 +75,8 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     return this.#state('living', { id, key: keyOf(id), record });
   }
 
-  fresh(): SessionState {
-    return this.#state('nothing');
+  fresh(presence: 'nothing' | 'dead' = 'nothing'): SessionState {
+    return this.#state(presence);
   }
 
   async commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<void> {

@@ -1,0 +1,113 @@
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import type { SessionClock } from '../core/clock.js';
+import {
+  LevelRequiredException,
+  ReauthenticationRequiredException,
+  SecondFactorRequiredException,
+  SessionUsageError,
+} from '../errors.js';
+import type { RequestSession } from '../http/request-session.js';
+import { type RawRequest, RequestSessions } from '../http/request-sessions.js';
+import { RESOLVED_AUTH_OPTIONS, SESSION_CLOCK } from '../tokens.js';
+import { ACCESS, type AccessMark, type AccessRule, combine } from './access-rule.js';
+import { type LoginReason, loginPageFor } from './login-page.js';
+import type { ResolvedAuthOptions } from './resolve-auth-options.js';
+import { nobody, SessionAuth } from './session-auth.js';
+
+/** The request of a platform: Express's, which is Node's own, or Fastify's. */
+type PlatformRequest = RawRequest & { raw?: RawRequest; user?: unknown };
+
+/** Judges whether a request may come to a route. */
+@Injectable()
+export class SessionAccess {
+  readonly #rules = new WeakMap<object, WeakMap<object, AccessRule>>();
+
+  constructor(
+    @Inject(RequestSessions) private readonly sessions: RequestSessions,
+    @Inject(SessionAuth) private readonly auth: SessionAuth,
+    @Inject(RESOLVED_AUTH_OPTIONS) private readonly options: ResolvedAuthOptions,
+    @Inject(SESSION_CLOCK) private readonly clock: SessionClock,
+  ) {}
+
+  /**
+   * @returns true, at once where everything is known by now
+   * @throws what says why not, with the login page to go to
+   */
+  judge(context: ExecutionContext): true | Promise<true> {
+    const rule = this.#ruleOf(context);
+    if (rule === 'public') return true;
+    const request = requestOf(context);
+    const session = this.sessions.of(request.raw ?? request);
+    const loading = session.load();
+    return loading
+      ? loading.then(() => this.#judge(session, request, rule))
+      : this.#judge(session, request, rule);
+  }
+
+  #judge(
+    session: RequestSession,
+    request: PlatformRequest,
+    rule: Exclude<AccessRule, 'public'>,
+  ): true | Promise<true> {
+    const user = this.auth.userOf(session);
+    return user instanceof Promise
+      ? user.then((loaded) => this.#admit(session, request, rule, loaded))
+      : this.#admit(session, request, rule, user);
+  }
+
+  #admit(
+    session: RequestSession,
+    request: PlatformRequest,
+    { level, withinMs }: Exclude<AccessRule, 'public'>,
+    user: unknown,
+  ): true {
+    const auth = session.state?.auth;
+    if (user === undefined || !auth) throw this.#refusal(session);
+    const { confirmUrl, secondFactorUrl } = this.options;
+    if ((auth.level ?? 1) < level)
+      throw new LevelRequiredException(level, this.#page(session, secondFactorUrl, 'second-factor'));
+    if (this.clock.now() - auth.at > withinMs)
+      throw new ReauthenticationRequiredException(this.#page(session, confirmUrl, 'confirm'));
+    request.user ??= user; // where guards of roles look for it
+    return true;
+  }
+
+  #refusal(session: RequestSession): Error {
+    const { loginUrl, secondFactorUrl } = this.options;
+    const presence = session.state?.presence;
+    if (presence === 'renamed') return session.rotated();
+    if (this.auth.isPending(session))
+      return new SecondFactorRequiredException(this.#page(session, secondFactorUrl, 'second-factor'));
+    const hasEnded = presence === 'dead' || presence === 'ended';
+    return nobody(session, this.#page(session, loginUrl, hasEnded ? 'expired' : undefined));
+  }
+
+  #page(session: RequestSession, url: string | undefined, reason: LoginReason | undefined) {
+    return loginPageFor(session.request, url, reason);
+  }
+
+  #ruleOf(context: ExecutionContext): AccessRule {
+    const [controller, handler] = [context.getClass(), context.getHandler()];
+    const known = this.#rules.get(controller)?.get(handler);
+    if (known !== undefined) return known;
+    const rule = combine(markOn(handler), markOn(controller));
+    const rules = this.#rules.get(controller) ?? new WeakMap<object, AccessRule>();
+    this.#rules.set(controller, rules.set(handler, rule));
+    return rule;
+  }
+}
+
+function markOn(target: object): AccessMark | undefined {
+  return Reflect.getMetadata(ACCESS, target) as AccessMark | undefined;
+}
+
+function requestOf(context: ExecutionContext): PlatformRequest {
+  const type = context.getType<string>();
+  if (type === 'http') return context.getArgByIndex<PlatformRequest>(0);
+  // GraphQL over HTTP: what the driver puts into the context.
+  const { req, request = req } = Object(context.getArgByIndex<unknown>(2)) as Record<string, PlatformRequest>;
+  if (type === 'graphql' && request) return request;
+  throw new SessionUsageError(
+    `SessionGuard guards HTTP requests, and GraphQL with the request in its context; this is ${type}.`,
+  );
+}

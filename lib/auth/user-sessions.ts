@@ -1,0 +1,88 @@
+import type { AskStore } from '../backends/ask-store.js';
+import type { EpochMs, SessionClock } from '../core/clock.js';
+import { AUTH, type AuthValue, authValueOf, loginTimeOf } from '../core/login-values.js';
+import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { SessionStore, StoredSession } from '../stores/session-store.js';
+
+/** A session that somebody is logged in with. */
+export interface LoggedIn extends StoredSession {
+  readonly auth: AuthValue;
+}
+
+/** How often a session is looked for anew that got a new id while it was to be ended. */
+const MAX_TRIES = 20;
+
+/**
+ * The sessions of a user, found by the store's index.
+ *
+ * All throw SessionStoreUnsupportedError where the store has none.
+ */
+export class UserSessions {
+  constructor(
+    private readonly store: SessionStore,
+    private readonly asking: AskStore,
+    private readonly options: Pick<ResolvedSessionOptions, 'rotationGraceMs' | 'serializer'>,
+    private readonly clock: SessionClock,
+  ) {}
+
+  /** Newest login first; the order is total, so that everybody who looks agrees on it. */
+  async of(userId: string): Promise<LoggedIn[]> {
+    const found = await this.asking.ask('findByUser', () => this.store.findByUser(userId));
+    return found
+      .flatMap((session) => {
+        const auth = this.#authOf(session);
+        return auth ? [{ ...session, auth }] : [];
+      })
+      .sort(newestFirst);
+  }
+
+  /** @returns false when the user has no session of this name */
+  async end(userId: string, handle: string): Promise<boolean> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const found = await this.asking.ask('findByUser', () => this.store.findByUser(userId));
+      const session = found.find(({ record }) => record.handle === handle);
+      if (!session) return false;
+      if (await this.#delete(session.key)) return true;
+    }
+    throw this.asking.failed('delete', new Error(`A session got a new id ${MAX_TRIES} times in a row.`));
+  }
+
+  /** Ends all but the newest. */
+  async keepNewest(userId: string, limit: number): Promise<void> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const surplus = (await this.of(userId)).slice(limit);
+      const ended = await Promise.all(surplus.map(({ key }) => this.#delete(key)));
+      if (ended.every(Boolean)) return;
+      // One ended by itself, or got a new id meanwhile: look again.
+    }
+    throw this.asking.failed('delete', new Error(`Sessions got new ids ${MAX_TRIES} times in a row.`));
+  }
+
+  /** @returns how many ended */
+  endAll(userId: string, exceptKey?: string): Promise<number> {
+    const options = { exceptKey, tombstoneUntil: this.#graceEnd() };
+    return this.asking.ask('deleteByUser', () => this.store.deleteByUser(userId, options));
+  }
+
+  #delete(key: string): Promise<boolean> {
+    return this.asking.ask('delete', () => this.store.delete(key, this.#graceEnd()));
+  }
+
+  #graceEnd(): EpochMs {
+    return this.clock.now() + this.options.rotationGraceMs;
+  }
+
+  #authOf({ record }: StoredSession): AuthValue | undefined {
+    if (!Object.hasOwn(record.values, AUTH)) return undefined;
+    try {
+      return authValueOf(this.options.serializer.parse(record.values[AUTH]));
+    } catch {
+      return undefined; // unreadable: nobody can use it
+    }
+  }
+}
+
+function newestFirst(a: LoggedIn, b: LoggedIn): number {
+  const byTime = loginTimeOf(b.auth) - loginTimeOf(a.auth);
+  return byTime || (a.record.handle < b.record.handle ? 1 : -1);
+}

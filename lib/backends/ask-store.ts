@@ -1,0 +1,46 @@
+import { SessionStoreException, SessionStoreTimeoutError, type StoreOperation } from '../errors.js';
+import type { SessionEvents } from '../events/session-events.js';
+import { type SessionStoreUnsupportedError } from '../stores/session-store.js';
+
+/** Asks a store, for no longer than `storeTimeout`; what comes later is not listened to. */
+export class AskStore {
+  constructor(
+    private readonly storeTimeoutMs: number,
+    private readonly events: SessionEvents,
+  ) {}
+
+  /** @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError as it is */
+  ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
+    const { storeTimeoutMs } = this;
+    return new Promise<T>((resolve, reject) => {
+      let isOver = false;
+      const fail = (error: unknown): void => {
+        clearTimeout(timer);
+        if (!isOver) reject(isUnsupported(error) ? error : this.failed(operation, error));
+        isOver = true;
+      };
+      const timer = setTimeout(() => fail(new SessionStoreTimeoutError(storeTimeoutMs)), storeTimeoutMs);
+      timer.unref();
+      try {
+        work().then((answer) => {
+          clearTimeout(timer);
+          resolve(answer);
+        }, fail);
+      } catch (error) {
+        fail(error); // a store that throws instead of rejecting
+      }
+    });
+  }
+
+  failed(operation: StoreOperation, cause: unknown): SessionStoreException {
+    const exception = new SessionStoreException(operation, cause);
+    this.events.emit('storeFailed', { operation });
+    this.events.error(`The session store failed to ${operation}: ${String(exception.cause)}`);
+    return exception;
+  }
+}
+
+/** A mistake of the program and no failure of the store; also of the other build of the package. */
+function isUnsupported(error: unknown): error is SessionStoreUnsupportedError {
+  return (error as Partial<SessionStoreUnsupportedError> | undefined)?.code === 'SESSION_STORE_UNSUPPORTED';
+}
