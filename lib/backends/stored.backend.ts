@@ -10,7 +10,7 @@ import {
   SessionRotatedException,
   type StoreOperation,
 } from '../errors.js';
-import type { SessionEvents } from '../events/session-events.js';
+import { type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
@@ -171,6 +171,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     if (gone) return this.#state(gone);
     const state = this.#state('living', identity);
     if (corrupt) this.#corrupt(handle);
+    if (this.events.isHeard('loaded')) this.events.emit('loaded', subjectOf(identity.record));
     return state;
   }
 
@@ -245,7 +246,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
 
   /** The session is not under its key any more: was it renamed, or did it end? */
   async #interrupted({ key, record }: StoredIdentity): Promise<never> {
-    this.events.emit('interrupted', { handle: record.handle });
+    this.events.emit('interrupted', subjectOf(record));
     const now = await this.#ask('load', () => this.store.load(key));
     throw now?.gone === 'renamed' ? new SessionRotatedException() : new SessionInterruptedException();
   }
