@@ -22,7 +22,19 @@ export class AskStore {
   /** @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError as it is */
   ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
     if (!isTraced()) return this.#ask(operation, work);
-    return tracing.tracePromise(() => this.#ask(operation, work), { operation }) as Promise<T>;
+    return this.#askTraced(operation, work);
+  }
+
+  /** Node puts what a traced promise holds into the context: a record must not be seen there. */
+  async #askTraced<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
+    let answer!: T;
+    await tracing.tracePromise(
+      async () => {
+        answer = await this.#ask(operation, work);
+      },
+      { operation },
+    );
+    return answer;
   }
 
   #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {

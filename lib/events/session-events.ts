@@ -161,11 +161,10 @@ export class SessionEvents {
   }
 }
 
-/** `ended 0192… (reason logout, user 7)` */
+/** `ended 0192… (reason logout, userId 7)` */
 function lineOf(name: SessionEventName, event: object): string {
-  const { handle, handles, userId, ...rest } = event as Record<string, unknown>;
+  const { handle, handles, ...rest } = event as Record<string, string | number | readonly string[]>;
   const details = Object.entries(rest).map(([key, value]) => `${key} ${String(value)}`);
-  if (userId !== undefined) details.push(`user ${String(userId)}`);
-  const subject = [handles ?? handle ?? []].flat().join(', ');
-  return [name, subject, details.length > 0 ? `(${details.join(', ')})` : ''].filter(Boolean).join(' ');
+  const subjects = [handle ?? [], handles ?? []].flat();
+  return [name, ...subjects, ...(details.length > 0 ? [`(${details.join(', ')})`] : [])].join(' ');
 }
