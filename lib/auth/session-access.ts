@@ -6,6 +6,7 @@ import {
   SecondFactorRequiredException,
   SessionUsageError,
 } from '../errors.js';
+import { type RejectReason, SessionEvents, subjectOf } from '../events/session-events.js';
 import type { RequestSession } from '../http/request-session.js';
 import { type RawRequest, RequestSessions } from '../http/request-sessions.js';
 import { RESOLVED_AUTH_OPTIONS, SESSION_CLOCK } from '../tokens.js';
@@ -27,6 +28,7 @@ export class SessionAccess {
     @Inject(SessionAuth) private readonly auth: SessionAuth,
     @Inject(RESOLVED_AUTH_OPTIONS) private readonly options: ResolvedAuthOptions,
     @Inject(SESSION_CLOCK) private readonly clock: SessionClock,
+    @Inject(SessionEvents) private readonly events: SessionEvents,
   ) {}
 
   /**
@@ -62,14 +64,31 @@ export class SessionAccess {
     user: unknown,
   ): true {
     const auth = session.state?.auth;
-    if (user === undefined || !auth) throw this.#refusal(session);
+    if (user === undefined || !auth) throw this.#told(session, this.#refusal(session));
     const { confirmUrl, secondFactorUrl } = this.options;
-    if ((auth.level ?? 1) < level)
-      throw new LevelRequiredException(level, this.#page(session, secondFactorUrl, 'second-factor'));
+    if ((auth.level ?? 1) < level) {
+      const page = this.#page(session, secondFactorUrl, 'second-factor');
+      throw this.#told(session, new LevelRequiredException(level, page));
+    }
     if (this.clock.now() - auth.at > withinMs)
-      throw new ReauthenticationRequiredException(this.#page(session, confirmUrl, 'confirm'));
+      throw this.#told(
+        session,
+        new ReauthenticationRequiredException(this.#page(session, confirmUrl, 'confirm')),
+      );
     request.user ??= user; // where guards of roles look for it
     return true;
+  }
+
+  /** Lets who watches know; a request with an id that was just replaced is none that was turned away. */
+  #told(session: RequestSession, refusal: Error & { code?: string }): Error {
+    const { code } = refusal;
+    const { stored } = session.state ?? {};
+    if (code !== undefined && code !== 'SESSION_ROTATED')
+      this.events.emit('rejected', {
+        ...(stored && subjectOf(stored.record)),
+        reason: code as RejectReason,
+      });
+    return refusal;
   }
 
   #refusal(session: RequestSession): Error {

@@ -15,7 +15,7 @@ import {
   SessionOptionsError,
   SessionUsageError,
 } from '../errors.js';
-import { SessionEvents } from '../events/session-events.js';
+import { SessionEvents, subjectOf } from '../events/session-events.js';
 import { type LoginFollower, RequestSession, type UserSource } from '../http/request-session.js';
 import { SessionStore, SessionStoreUnsupportedError } from '../stores/session-store.js';
 import {
@@ -110,11 +110,11 @@ export class SessionAuth<User = unknown> implements UserSource {
     @Inject(RESOLVED_SESSION_OPTIONS) private readonly sessionOptions: ResolvedSessionOptions,
     @Inject(SESSION_CLOCK) private readonly clock: SessionClock,
     @Inject(SESSION_STORE) store: SessionStore,
-    @Inject(SessionEvents) events: SessionEvents,
+    @Inject(SessionEvents) private readonly events: SessionEvents,
   ) {
     this.#users = new Users(users, new AuthHash(sessionOptions.secrets));
     const asking = new AskStore(sessionOptions.storeTimeoutMs, events);
-    this.#sessions = new UserSessions(store, asking, sessionOptions, clock);
+    this.#sessions = new UserSessions(store, asking, sessionOptions, clock, events);
     const { maxSessions } = options;
     if (maxSessions) refuseStoreWithoutUsers(store);
     if (maxSessions?.onExceed === 'refuse')
@@ -139,7 +139,7 @@ export class SessionAuth<User = unknown> implements UserSource {
     const isOwn = stateOf(request).userId === userId;
     const claim = await this.#limit?.admit(userId, isOwn ? stateOf(request).handle : undefined);
     try {
-      if (await this.#mustStartAnew(request, user, userId)) await request.flush();
+      if (await this.#mustStartAnew(request, user, userId)) await request.flush('replaced');
       await this.#takeOver(stateOf(request), userId);
       const now = this.clock.now();
       const at = Math.min(options.authenticatedAt?.getTime() ?? now, now);
@@ -204,7 +204,7 @@ export class SessionAuth<User = unknown> implements UserSource {
     const request = await this.#open(session);
     const userId = this.#users.idOf(user);
     if (!(await this.#users.isActive(user))) throw new NotAuthenticatedException();
-    if (await this.#mustStartAnew(request, user, userId)) await request.flush();
+    if (await this.#mustStartAnew(request, user, userId)) await request.flush('replaced');
     const hash = await this.#users.newHash(user, userId);
     const value = { userId, at: this.clock.now(), hash, remember, methods };
     stateOf(request).awaitSecondFactor(withoutUndefined(value));
@@ -232,7 +232,8 @@ export class SessionAuth<User = unknown> implements UserSource {
     await request.load();
     const { presence, stored, ownerId } = stateOf(request);
     if (presence === 'renamed') throw request.rotated();
-    await request.flush();
+    await request.flush('logout');
+    if (stored && ownerId !== undefined) this.events.emit('loggedOut', subjectOf(stored.record));
     // A parallel request may have given it a new id after it was loaded.
     if (stored && ownerId !== undefined)
       await this.#sessions.end(ownerId, stored.record.handle).catch(unlessUnsupported(undefined));

@@ -2,6 +2,7 @@ import type { AskStore } from '../backends/ask-store.js';
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { AUTH, type AuthValue, authValueOf, loginTimeOf } from '../core/login-values.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import { type EndReason, type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionStore, StoredSession } from '../stores/session-store.js';
 
 /** A session that somebody is logged in with. */
@@ -23,6 +24,7 @@ export class UserSessions {
     private readonly asking: AskStore,
     private readonly options: Pick<ResolvedSessionOptions, 'rotationGraceMs' | 'serializer'>,
     private readonly clock: SessionClock,
+    private readonly events: SessionEvents,
   ) {}
 
   /** Newest login first; the order is total, so that everybody who looks agrees on it. */
@@ -42,7 +44,7 @@ export class UserSessions {
       const found = await this.asking.ask('findByUser', () => this.store.findByUser(userId));
       const session = found.find(({ record }) => record.handle === handle);
       if (!session) return false;
-      if (await this.#delete(session.key)) return true;
+      if (await this.#delete(session, 'revoked')) return true;
     }
     throw this.asking.failed('delete', new Error(`A session got a new id ${MAX_TRIES} times in a row.`));
   }
@@ -51,7 +53,7 @@ export class UserSessions {
   async keepNewest(userId: string, limit: number): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const surplus = (await this.of(userId)).slice(limit);
-      const ended = await Promise.all(surplus.map(({ key }) => this.#delete(key)));
+      const ended = await Promise.all(surplus.map((session) => this.#delete(session, 'limit')));
       if (ended.every(Boolean)) return;
       // One ended by itself, or got a new id meanwhile: look again.
     }
@@ -59,13 +61,17 @@ export class UserSessions {
   }
 
   /** @returns how many ended */
-  endAll(userId: string, exceptKey?: string): Promise<number> {
+  async endAll(userId: string, exceptKey?: string): Promise<number> {
     const options = { exceptKey, tombstoneUntil: this.#graceEnd() };
-    return this.asking.ask('deleteByUser', () => this.store.deleteByUser(userId, options));
+    const ended = await this.asking.ask('deleteByUser', () => this.store.deleteByUser(userId, options));
+    if (ended > 0) this.events.emit('ended', { userId, reason: 'revoked' });
+    return ended;
   }
 
-  #delete(key: string): Promise<boolean> {
-    return this.asking.ask('delete', () => this.store.delete(key, this.#graceEnd()));
+  async #delete({ key, record }: StoredSession, reason: EndReason): Promise<boolean> {
+    const isMine = await this.asking.ask('delete', () => this.store.delete(key, this.#graceEnd()));
+    if (isMine) this.events.emit('ended', { ...subjectOf(record), reason });
+    return isMine;
   }
 
   #graceEnd(): EpochMs {

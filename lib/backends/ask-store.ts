@@ -1,6 +1,16 @@
+import { tracingChannel } from 'node:diagnostics_channel';
 import { SessionStoreException, SessionStoreTimeoutError, type StoreOperation } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
 import { type SessionStoreUnsupportedError } from '../stores/session-store.js';
+
+/**
+ * Spans around the commands of a store, for tracers: `nest-session:store`, with `operation` in the context. Nothing that
+ * names a session is in it.
+ */
+const tracing = tracingChannel<unknown, { operation: StoreOperation }>('nest-session:store');
+
+const isTraced = (): boolean =>
+  tracing.start.hasSubscribers || tracing.asyncEnd.hasSubscribers || tracing.error.hasSubscribers;
 
 /** Asks a store, for no longer than `storeTimeout`; what comes later is not listened to. */
 export class AskStore {
@@ -11,6 +21,23 @@ export class AskStore {
 
   /** @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError as it is */
   ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
+    if (!isTraced()) return this.#ask(operation, work);
+    return this.#askTraced(operation, work);
+  }
+
+  /** Node puts what a traced promise holds into the context: a record must not be seen there. */
+  async #askTraced<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
+    let answer!: T;
+    await tracing.tracePromise(
+      async () => {
+        answer = await this.#ask(operation, work);
+      },
+      { operation },
+    );
+    return answer;
+  }
+
+  #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
     const { storeTimeoutMs } = this;
     return new Promise<T>((resolve, reject) => {
       let isOver = false;

@@ -10,7 +10,7 @@ import {
   SessionRotatedException,
   type StoreOperation,
 } from '../errors.js';
-import type { SessionEvents } from '../events/session-events.js';
+import { type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
@@ -171,6 +171,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     if (gone) return Object.assign(this.#state(gone), { goneHandle: handle });
     const state = this.#state('living', identity);
     if (corrupt) this.#corrupt(handle);
+    if (this.events.isHeard('loaded')) this.events.emit('loaded', subjectOf(identity.record));
     return state;
   }
 
@@ -250,8 +251,8 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     throw this.#interruption(record, now?.gone === 'renamed');
   }
 
-  #interruption({ handle }: SessionRecord, isRenamed: boolean): Error {
-    this.events.emit('interrupted', { handle });
+  #interruption(record: SessionRecord, isRenamed: boolean): Error {
+    this.events.emit('interrupted', subjectOf(record));
     return isRenamed ? new SessionRotatedException() : new SessionInterruptedException();
   }
 

@@ -8,7 +8,13 @@ import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
 import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
-import type { SessionEvents } from '../events/session-events.js';
+import {
+  type EndReason,
+  type SessionEventMap,
+  type SessionEventName,
+  type SessionEvents,
+  subjectOf,
+} from '../events/session-events.js';
 import { keepOutOfCaches } from './cache-headers.js';
 import type { HeadWriter } from './head-writer.js';
 import { repeatCookie, repeatLocation } from './repeat-once.js';
@@ -51,6 +57,9 @@ export interface RequestSessionServices {
   readonly rotationGraceMs: number;
   readonly users?: UserSource;
 }
+
+/** What a commit was, as an event. */
+const DONE = { create: 'created', save: 'saved', rename: 'rotated', touch: 'touched' } as const;
 
 /** What the response has to do to the browser's cookie. */
 type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd } | 'clear';
@@ -144,22 +153,25 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     await this.commit();
   }
 
-  async flush(): Promise<void> {
+  async flush(reason: EndReason = 'flushed'): Promise<void> {
     await this.#committing?.catch(() => undefined);
     const { backend } = this.services;
     const { stored, rivals = [] } = this.state ?? {};
     if (backend.livesInCookie && stored && this.hasBegun) throw new SessionHeadersSentError();
     await backend.end(stored ? [stored.key] : rivals);
     this.#startAnew();
+    if (stored) this.#tell('ended', { ...subjectOf(stored.record), reason });
   }
 
   /** Ends a session that may not go on (its user is gone, for example); the cookie is left to lapse, as any dead one. */
   async endDead(): Promise<void> {
     await this.#committing?.catch(() => undefined);
     const { backend } = this.services;
-    if (this.state?.stored) await backend.end([this.state.stored.key]);
+    const { stored } = this.state ?? {};
+    if (stored) await backend.end([stored.key]);
     this.state = backend.fresh('dead');
     this.state.uses = 1;
+    if (stored) this.#tell('ended', { ...subjectOf(stored.record), reason: 'revoked' });
   }
 
   /** The user who is logged in, once the session is loaded; undefined for nobody, and where there are no logins. */
@@ -311,7 +323,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   #readCookies(): CookiesRead {
-    return (this.#cookies ??= this.services.cookie.read(this.exchange.request.headers.cookie, this.isSecure));
+    if (this.#cookies) return this.#cookies;
+    this.#cookies = this.services.cookie.read(this.exchange.request.headers.cookie, this.isSecure);
+    const { tokens, presentNames } = this.#cookies;
+    if (tokens.length === 0 && presentNames.length > 0) this.#tell('rejected', { reason: 'cookie' });
+    return this.#cookies;
   }
 
   /** Whether the browser spoke HTTPS. */
@@ -365,6 +381,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     }
     if ('login' in plan && plan.login) await this.#follow(state);
     this.#isUnacknowledged = false;
+    this.#tellOf(plan, before, state);
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
     const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
@@ -372,6 +389,22 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
+  }
+
+  #tellOf(plan: CommitPlan, before: StoredIdentity | undefined, { stored, userId }: SessionState): void {
+    if (plan.kind === 'end') {
+      if (before) this.#tell('ended', { ...subjectOf(before.record), reason: 'flushed' });
+      return;
+    }
+    if (!stored || stored === before) return; // what was to be touched has ended meanwhile
+    const name = DONE[plan.kind];
+    if (this.services.events.isHeard(name)) this.#tell(name, subjectOf(stored.record));
+    if ('login' in plan && plan.login && userId !== undefined)
+      this.#tell('authenticated', subjectOf(stored.record));
+  }
+
+  #tell<E extends SessionEventName>(name: E, event: SessionEventMap[E]): void {
+    this.services.events.emit(name, event);
   }
 
   async #follow({ stored }: SessionState): Promise<void> {

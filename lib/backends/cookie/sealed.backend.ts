@@ -9,6 +9,7 @@ import {
 } from '../../core/session-state.js';
 import { largestValues } from '../../core/session-values.js';
 import { SessionFormatException, SessionTooLargeError } from '../../errors.js';
+import { subjectOf } from '../../events/session-events.js';
 import type {
   BackendServices,
   CookiePlace,
@@ -72,6 +73,8 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     if (living.length > 1) return this.#ambiguous(living);
     if (living.length === 0) return this.#state(tokens.length > 0 ? 'dead' : 'nothing');
     const [{ id, record }] = living;
+    const { events } = this.services;
+    if (events.isHeard('loaded')) events.emit('loaded', subjectOf(record));
     return this.#state('living', { id, key: keyOf(id), record });
   }
 
