@@ -72,7 +72,7 @@ let directory: string;
 let store: FileSessionStore;
 
 beforeAll(async () => {
-  library = await compileLibrary();
+  library = await compileLibrary({ littleNest: true });
 });
 afterAll(() => library.remove());
 beforeEach(async () => {

@@ -13,19 +13,32 @@ const LITTLE_NEST = `
   const decorate = () => () => undefined;
   export { decorate as Inject, decorate as Injectable, decorate as Optional };
   export class ConflictException extends Error {}
+  export class ForbiddenException extends Error {}
+  export class NotFoundException extends Error {}
+  export class UnauthorizedException extends Error {}
   export class ServiceUnavailableException extends Error {}
 `;
 
-/** The library as JavaScript, for processes of their own that use a store: where its imports find the packages. */
-export async function compileLibrary(): Promise<{ path: string; remove(): Promise<void> }> {
+/** A compiled library, in a folder of its own. */
+export interface CompiledLibrary {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/**
+ * The library as JavaScript, for processes of their own: where its imports find the packages.
+ *
+ * @param littleNest in Nest's place stands what a store needs of it
+ */
+export async function compileLibrary({ littleNest = false } = {}): Promise<CompiledLibrary> {
   await mkdir(join(root, 'node_modules/.cache'), { recursive: true });
   const path = await mkdtemp(join(root, 'node_modules/.cache/nest-session-'));
   await writeFile(join(path, 'package.json'), '{ "type": "module" }');
-  await write(
-    join(path, 'node_modules/@nestjs/common/package.json'),
-    '{ "type": "module", "main": "nest.js" }',
-  );
-  await write(join(path, 'node_modules/@nestjs/common/nest.js'), LITTLE_NEST);
+  if (littleNest) {
+    const nest = join(path, 'node_modules/@nestjs/common');
+    await write(join(nest, 'package.json'), '{ "type": "module", "main": "nest.js" }');
+    await write(join(nest, 'nest.js'), LITTLE_NEST);
+  }
   const sources = await readdir(join(root, 'lib'), { recursive: true });
   await Promise.all(
     sources.filter((source) => source.endsWith('.ts')).map((source) => compile(source, path)),

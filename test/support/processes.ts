@@ -1,11 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transformFile } from '@swc/core';
+import { type CompiledLibrary, compileLibrary } from './compiled-library.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const worker = fileURLToPath(new URL('session-process.mjs', import.meta.url));
 
 /** What one process does: a task of session-process.mjs, on the store that an opener opens with `options`. */
@@ -26,8 +23,7 @@ export interface ProcessPlan {
  */
 export class Processes {
   readonly #opener: string;
-  /** The library as JavaScript, where its imports find the packages. */
-  #compiled = '';
+  #library: CompiledLibrary | undefined;
   #running: ChildProcess[] = [];
 
   /** @param opener a module that exports `open`, as a path from this folder */
@@ -36,11 +32,7 @@ export class Processes {
   }
 
   async compile(): Promise<void> {
-    await mkdir(join(root, 'node_modules/.cache'), { recursive: true });
-    this.#compiled = await mkdtemp(join(root, 'node_modules/.cache/nest-session-'));
-    await writeFile(join(this.#compiled, 'package.json'), '{ "type": "module" }');
-    const sources = await readdir(join(root, 'lib'), { recursive: true });
-    await Promise.all(sources.filter((path) => path.endsWith('.ts')).map((path) => this.#compileFile(path)));
+    this.#library = await compileLibrary();
   }
 
   /** Starts processes, lets them begin at the same time, and gives what each of them saw. */
@@ -50,7 +42,7 @@ export class Processes {
     );
     await Promise.all(
       this.#running.map(async (child, index) => {
-        child.send({ library: this.#compiled, opener: this.#opener, ...plans[index] });
+        child.send({ library: this.#library?.path, opener: this.#opener, ...plans[index] });
         await answerOf(child);
       }),
     );
@@ -64,21 +56,7 @@ export class Processes {
   }
 
   async remove(): Promise<void> {
-    if (this.#compiled !== '') await rm(this.#compiled, { recursive: true, force: true });
-  }
-
-  async #compileFile(path: string): Promise<void> {
-    const { code } = await transformFile(join(root, 'lib', path), {
-      jsc: {
-        target: 'es2022',
-        parser: { syntax: 'typescript', decorators: true },
-        transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: true },
-      },
-      module: { type: 'es6' },
-    });
-    const target = join(this.#compiled, path.replace(/\.ts$/, '.js'));
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, code);
+    await this.#library?.remove();
   }
 }
 
