@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
  * A folder is listed with those it must not know; a store never sees a request, and core runs without an application.
  */
 const FORBIDDEN_FOLDERS = {
-  core: ['stores', 'backends', 'http', 'auth', 'events', 'cli', 'testing'],
+  core: ['stores', 'backends', 'http', 'auth', 'events', 'health', 'cli', 'testing'],
   stores: ['backends', 'http', 'auth', 'cli', 'testing'],
   backends: ['http', 'auth', 'cli', 'testing'],
   http: ['cli', 'testing'],

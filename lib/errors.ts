@@ -8,7 +8,16 @@ import {
 
 /** What was asked of a store when it failed. */
 export type StoreOperation =
-  'load' | 'create' | 'save' | 'touch' | 'rename' | 'delete' | 'atomic' | 'findByUser' | 'deleteByUser';
+  | 'load'
+  | 'create'
+  | 'save'
+  | 'touch'
+  | 'rename'
+  | 'delete'
+  | 'atomic'
+  | 'findByUser'
+  | 'deleteByUser'
+  | 'ping';
 
 /**
  * The store could not be asked, failed, or did not answer within `storeTimeout`. The client sees a 503 that names

@@ -69,11 +69,15 @@ export {
   type StoreOperation,
 } from './errors.js';
 export {
+  type EndReason,
+  type RejectReason,
+  type SessionEvent,
   type SessionEventListener,
   type SessionEventMap,
   type SessionEventName,
   SessionEvents,
 } from './events/session-events.js';
+export { type SessionHealth, SessionHealthIndicator } from './health/session-health.indicator.js';
 export { SessionCookieCodec, type VerifiedId } from './http/cookie-codec.js';
 export { Session } from './http/session.decorator.js';
 export {

@@ -62,6 +62,8 @@ export interface SessionOptions {
   maxSize?: number;
   /** ['lazy'] `eager` loads in a middleware, before guards and Passport, for requests that carry a valid cookie. */
   load?: 'lazy' | 'eager';
+  /** [false] Tells the way of each session as lines of the log, at Nest's debug level under the context `Session`. */
+  debug?: boolean;
   cookie?: SessionCookieOptions;
   /** [JSON] Another text for each value (Django's SESSION_SERIALIZER). */
   serializer?: SessionSerializer;

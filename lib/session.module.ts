@@ -29,6 +29,7 @@ import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-opti
 import { SESSION_SERIALIZER } from './core/serializer.js';
 import { SessionOptionsError } from './errors.js';
 import { SessionEvents } from './events/session-events.js';
+import { SessionHealthIndicator } from './health/session-health.indicator.js';
 import { SessionCookieCodec } from './http/cookie-codec.js';
 import { eagerLoad } from './http/eager-load.js';
 import { installRequestSession } from './http/platforms.js';
@@ -142,6 +143,7 @@ function sessionModule(
       { provide: SessionClock, useClass: SystemClock },
       SessionCookieCodec,
       SessionEvents,
+      SessionHealthIndicator,
       RequestSessions,
       {
         provide: SESSION_SERIALIZER,
@@ -169,6 +171,8 @@ function sessionModule(
       SessionClock,
       SessionCookieCodec,
       SessionEvents,
+      SessionHealthIndicator,
+      SessionHealthIndicator,
       RequestSessions,
       CsrfTokens,
       SessionCsrfGuard,

@@ -24,6 +24,7 @@ export interface ResolvedSessionOptions {
   readonly maxSize: number;
   readonly load: 'lazy' | 'eager';
   readonly serializer: SessionSerializer;
+  readonly debug: boolean;
   readonly persistent: boolean;
   readonly cookie: ResolvedCookieOptions;
   readonly csrf: ResolvedCsrfOptions;
@@ -61,6 +62,8 @@ export function resolveOptions(
   const serializer = options.serializer ?? jsonSerializer;
   if (typeof serializer.stringify !== 'function' || typeof serializer.parse !== 'function')
     problems.push('serializer needs two functions: { stringify, parse }.');
+  const debug = options.debug ?? false;
+  if (typeof debug !== 'boolean') problems.push('debug is true or false.');
   const cookie = resolveCookie(options.cookie ?? {}, problems);
   if (typeof options.csrf === 'object' && options.csrf !== null)
     checkNames(options.csrf, KNOWN_CSRF_OPTIONS, 'csrf.', problems);
@@ -68,12 +71,12 @@ export function resolveOptions(
 
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
-  return Object.freeze({ secrets, ...timeouts, maxSize, load, serializer, cookie, csrf, persistent });
+  return Object.freeze({ secrets, ...timeouts, maxSize, load, serializer, debug, cookie, csrf, persistent });
 }
 
 const KNOWN_OPTIONS = new Set<string>([
   ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
-  ...['maxSize', 'load', 'cookie', 'serializer', 'csrf'],
+  ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug'],
 ]);
 
 const KNOWN_CSRF_OPTIONS = new Set<string>(['trustedOrigins', 'everyone', 'requireToken']);

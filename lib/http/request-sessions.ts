@@ -67,6 +67,7 @@ export class RequestSessions {
       new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
     const { rotationGraceMs } = options;
+    events.isDebugging ||= options.debug;
     this.#services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs, users };
   }
 

@@ -1,24 +1,21 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transformFile } from '@swc/core';
 import { CachedSessionStore } from 'nest-session/cache';
 import { aRecord, newKey } from 'nest-session/testing';
 import { SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
 import { DataSource } from 'typeorm';
+import { type CompiledLibrary, compileLibrary } from '../support/compiled-library.js';
 import { databases, type TestDatabase } from '../support/databases.js';
 import { isRedisThere, openRedisCache, REDIS_URL, type RedisCache } from '../support/redis-cache.js';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const worker = fileURLToPath(new URL('cached-process.mjs', import.meta.url));
 const postgres = databases.find(({ name }) => name === 'PostgreSQL');
 const areThere = [await postgres?.available(), await isRedisThere()];
 
 (areThere.every(Boolean) ? describe : describe.skip)('Two processes behind one cache', () => {
-  /** The library as JavaScript, where its imports find the packages. */
-  let compiled: string;
+  let compiled: CompiledLibrary;
   let database: TestDatabase;
   let pool: DataSource;
   let redis: RedisCache;
@@ -34,8 +31,8 @@ const areThere = [await postgres?.available(), await isRedisThere()];
     store = new CachedSessionStore(new TypeOrmSessionStore(pool), redis.cache, { cacheTimeout: '10s' });
     processes = [1, 2].map(() => fork(worker, { env: { ...process.env, NODE_OPTIONS: '' }, execArgv: [] }));
     const library = {
-      typeorm: join(compiled, 'stores/typeorm/index.js'),
-      cache: join(compiled, 'stores/cache/index.js'),
+      typeorm: join(compiled.path, 'stores/typeorm/index.js'),
+      cache: join(compiled.path, 'stores/cache/index.js'),
     };
     const plan = { library, options: database.options, namespace: redis.namespace, redisUrl: REDIS_URL };
     await Promise.all(processes.map((child) => ask(child, { task: 'open', ...plan })));
@@ -45,7 +42,7 @@ const areThere = [await postgres?.available(), await isRedisThere()];
     await pool?.destroy();
     await redis?.close();
     await database?.drop();
-    await rm(compiled, { recursive: true, force: true });
+    await compiled?.remove();
   });
 
   it('lose nothing of what they write to one session at once, and read what they have written', async () => {
@@ -100,27 +97,4 @@ async function ask(child: ChildProcess, plan: object): Promise<unknown> {
   } finally {
     stop.abort();
   }
-}
-
-async function compileLibrary(): Promise<string> {
-  await mkdir(join(root, 'node_modules/.cache'), { recursive: true });
-  const target = await mkdtemp(join(root, 'node_modules/.cache/nest-session-'));
-  await writeFile(join(target, 'package.json'), '{ "type": "module" }');
-  const sources = await readdir(join(root, 'lib'), { recursive: true });
-  await Promise.all(sources.filter((path) => path.endsWith('.ts')).map((path) => compile(path, target)));
-  return target;
-}
-
-async function compile(path: string, folder: string): Promise<void> {
-  const { code } = await transformFile(join(root, 'lib', path), {
-    jsc: {
-      target: 'es2022',
-      parser: { syntax: 'typescript', decorators: true },
-      transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: true },
-    },
-    module: { type: 'es6' },
-  });
-  const file = join(folder, path.replace(/\.ts$/, '.js'));
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, code);
 }
