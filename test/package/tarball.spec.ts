@@ -4,7 +4,9 @@ import { formatMessage } from 'publint/utils';
 import { publint } from 'publint';
 import { type Elsewhere, node, packElsewhere, root, unpack } from './packed.js';
 
-const ENTRIES = ['nest-session', 'nest-session/testing', 'nest-session/typeorm'];
+const ENTRIES = ['', '/cache', '/cookie', '/redis', '/testing', '/typeorm'].map(
+  (path) => `nest-session${path}`,
+);
 /** What an application always has; the optional peers are missing. */
 const ALWAYS_THERE = ['@nestjs/common', '@nestjs/core', 'reflect-metadata', 'rxjs', 'cookie', 'ms'];
 const OPTIONAL = ['typeorm', '@nestjs/typeorm'];
@@ -65,7 +67,8 @@ describe('the entries', () => {
   describe.each(['import', 'require'] as const)('by %s', (way) => {
     it('load without the optional peers, but for the one that needs them', async () => {
       await expect(namesOf('nest-session', way)).resolves.toContain('MemorySessionStore');
-      await expect(namesOf('nest-session/testing', way)).resolves.not.toHaveLength(0);
+      for (const path of ['testing', 'cookie', 'cache', 'redis'])
+        await expect(namesOf(`nest-session/${path}`, way)).resolves.not.toHaveLength(0);
       await expect(namesOf('nest-session/typeorm', way)).rejects.toThrow(
         /Cannot find (package|module) '(@nestjs\/)?typeorm'/,
       );
