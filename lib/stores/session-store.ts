@@ -150,6 +150,11 @@ export abstract class SessionStore {
     return this.#unsupported('deleteExpired');
   }
 
+  /** How many sessions `deleteExpired` would delete at this moment, tombstones not counted; 0 where they leave by themselves. */
+  countExpired(): Promise<number> {
+    return this.expiresByItself ? Promise.resolve(0) : this.#unsupported('countExpired');
+  }
+
   /** All living sessions of a user. */
   findByUser(_userId: string): Promise<StoredSession[]> {
     return this.#unsupported('findByUser');

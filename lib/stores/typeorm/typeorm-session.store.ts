@@ -225,7 +225,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
     const { signal, onProgress, batchSize = 1_000 } = options;
-    const where = { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
+    const where = this.#expired();
     let deleted = 0;
     while (!signal?.aborted) {
       const { found, sessions } = await this.#table.deleteSome(where, batchSize);
@@ -234,6 +234,10 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       if (found < batchSize) break;
     }
     return deleted;
+  }
+
+  override countExpired(): Promise<number> {
+    return this.#table.count({ ...this.#expired(), gone: IsNull() });
   }
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
@@ -271,6 +275,11 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   #livingOfAnyFormat(): RowsWhere {
     return { gone: IsNull(), expiresAt: MoreThan(this.#clock.now()) };
+  }
+
+  /** Sessions and tombstones that may be cleared. */
+  #expired(): RowsWhere {
+    return { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
   }
 
   readonly #nextVersion = () => `${this.#table.column('version')} + 1`;
