@@ -147,12 +147,12 @@ export abstract class SessionStore {
    * @returns how many sessions were deleted (tombstones not counted)
    */
   deleteExpired(_options?: DeleteExpiredOptions): Promise<number> {
-    return this.#unsupported('deleteExpired');
+    return this.#nothingToClear('deleteExpired');
   }
 
   /** How many sessions `deleteExpired` would delete at this moment, tombstones not counted; 0 where they leave by themselves. */
   countExpired(): Promise<number> {
-    return this.expiresByItself ? Promise.resolve(0) : this.#unsupported('countExpired');
+    return this.#nothingToClear('countExpired');
   }
 
   /** All living sessions of a user. */
@@ -198,6 +198,10 @@ export abstract class SessionStore {
     } finally {
       if (this.#turns.get(key) === turn) this.#turns.delete(key);
     }
+  }
+
+  #nothingToClear(operation: string): Promise<number> {
+    return this.expiresByItself ? Promise.resolve(0) : this.#unsupported(operation);
   }
 
   #unsupported(operation: string): Promise<never> {

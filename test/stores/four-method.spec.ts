@@ -65,3 +65,12 @@ class FourMethodStore extends SessionStore {
 describeSessionStore('a store of four methods', async ({ clock }) => new FourMethodStore(clock), {
   lacks: ['parallel-changes', 'parallel-ends', 'tombstones', 'users', 'count', 'cleaning'],
 });
+
+class ExpiringStore extends FourMethodStore {
+  override readonly expiresByItself = true;
+}
+
+describeSessionStore('one whose service expires by itself', async ({ clock }) => new ExpiringStore(clock), {
+  lacks: ['parallel-changes', 'parallel-ends', 'tombstones', 'users', 'count'],
+  expiresByItself: true,
+});
