@@ -137,7 +137,7 @@ export class SessionStoreTimeoutError extends Error {
  * and into messages (MySQL's "Duplicate entry '…'"), so that only name, code and a message without quoted texts and
  * without long tokens are kept.
  */
-function withoutSecrets(cause: unknown): Error | undefined {
+export function withoutSecrets(cause: unknown): Error | undefined {
   if (cause === undefined || cause instanceof SessionStoreTimeoutError) return cause;
   const { name, code, message, stack } = Object(cause) as Record<keyof Error | 'code', unknown>;
   const text = [message, cause].find((each) => typeof each === 'string') ?? '';

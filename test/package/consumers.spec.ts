@@ -31,6 +31,19 @@ describe.each([
   it('passes its e2e test, with SessionStore overridden and with its own store', () =>
     npm(['test'], application));
 
+  it('is looked after by the command line, as npx runs it', async () => {
+    const app = await compiledModule();
+    const printed = await npm(['exec', '--', 'nest-session', 'stats', '--json', '--app', app], application);
+    expect(JSON.parse(printed)).toMatchObject({ store: 'TypeOrmSessionStore', living: 0, expired: 0 });
+  });
+
+  /** What `typecheck` has emitted; the older application's emits nothing. */
+  async function compiledModule(): Promise<string> {
+    if (name === 'nest12-esm') return 'dist/src/app.module.js';
+    await npm(['exec', '--', 'tsc', '--outDir', 'dist'], application);
+    return 'dist/src/app.module.js';
+  }
+
   if (name === 'nest12-esm') {
     it('runs the README’s quick start as it stands there', async () => {
       const port = await freePort();

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   Inject,
   Injectable,
@@ -232,6 +233,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       deleted += sessions;
       if (found > 0) onProgress?.(deleted);
       if (found < batchSize) break;
+      await nextTurn(); // SQLite answers at once: without a turn neither requests nor signals would be heard
     }
     return deleted;
   }
