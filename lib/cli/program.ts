@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addClearCommand } from './clear.js';
-import { stackOf } from './described-error.js';
+import { stackOf, startError } from './described-error.js';
 import { CommandError, EXIT, EXIT_CODES_HELP, type ExitCode } from './exit-codes.js';
 import { addListCommand } from './list.js';
 import type { Surroundings } from './on-store.js';
@@ -27,7 +27,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
 /** Prints what went wrong; where it comes from only for those who ask, for it may be long. */
 export function tell(error: unknown, isDebug: boolean, { terminal }: Surroundings): ExitCode {
   const { exitCode, message, cause } =
-    error instanceof CommandError ? error : new CommandError(EXIT.failed, stackOf(error));
+    error instanceof CommandError ? error : startError('Something failed that nobody waited for', error);
   terminal.note(message);
   if (isDebug && cause !== undefined) terminal.note(stackOf(cause));
   return exitCode;

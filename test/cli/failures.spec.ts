@@ -76,6 +76,10 @@ describe('an application that can’t be had', () => {
   });
 });
 
+it('ends with 1 and a message when something in the application throws that nobody catches', async () => {
+  expectFailure(await on('Explosive', 'stats'), 1, /nobody waited for: socket to redis:\/\/…@cache closed$/m);
+});
+
 describe('a store that fails', () => {
   it.each([['stats'], ['list', '--user', '7'], ['clear'], ['revoke', '--user', '7', '--handle', 'a']])(
     'ends %s with 1, and tells neither key nor value, with --debug either',

@@ -72,6 +72,20 @@ class Hanging implements OnModuleInit {
 @Module({ imports: [withStore(MemorySessionStore)], providers: [Hanging] })
 export class NeverStarts {}
 
+/** A socket whose errors nobody listens for. */
+@Injectable()
+class Exploding implements OnModuleInit {
+  async onModuleInit(): Promise<void> {
+    setImmediate(() => {
+      throw new Error('socket to redis://me:hunter2@cache closed');
+    });
+    await new Promise((resolve) => setTimeout(resolve, 3_600_000));
+  }
+}
+
+@Module({ imports: [withStore(MemorySessionStore)], providers: [Exploding] })
+export class Explosive {}
+
 @Injectable()
 class Unwilling implements OnModuleDestroy {
   onModuleDestroy(): void {
