@@ -1,4 +1,4 @@
-import { withoutSecrets } from '../errors.js';
+import { withoutSecrets } from '../redacted-error.js';
 import { CommandError, EXIT } from './exit-codes.js';
 
 /** Errors of ours hold no secrets, and say what to write instead. By their code: they may come from the other build. */

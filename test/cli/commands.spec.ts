@@ -14,6 +14,7 @@ beforeAll(async () => {
   installation = await Installation.create();
   await installation.addApplication('esm', 'test/cli/application', 'esm');
   await installation.addApplication('cjs', 'test/cli/application', 'cjs');
+  await installation.addApplication('shop/dist', 'sample/shop/src', 'esm');
 });
 afterAll(() => installation.remove());
 
@@ -60,7 +61,7 @@ describe('nest-session, piped', () => {
   it('counts living and expired sessions', async () => {
     await seed();
     await database.addExpired(2);
-    const { code, stdout } = await run('stats');
+    const [{ code, stdout }, json] = await Promise.all([run('stats'), run('stats', '--json')]);
     expect(code).toBe(0);
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
       ['Store', 'TypeOrmSessionStore'],
@@ -68,7 +69,7 @@ describe('nest-session, piped', () => {
       ['Expired, to be cleared', '2'],
       [''],
     ]);
-    expect(JSON.parse((await run('stats', '--json')).stdout)).toEqual({
+    expect(JSON.parse(json.stdout)).toEqual({
       store: 'TypeOrmSessionStore',
       living: 3,
       expired: 2,
@@ -78,7 +79,11 @@ describe('nest-session, piped', () => {
 
   it('lists the sessions of a user, the one used last first, and shows no key, id or value', async () => {
     const secrets = await seed();
-    const listed = await run('list', '--user', '7');
+    const [listed, json, nobody] = await Promise.all([
+      run('list', '--user', '7'),
+      run('list', '--user', '7', '--json'),
+      run('list', '--user', '9'),
+    ]);
     expect(listed.code).toBe(0);
     const [head, ...rows] = listed.stdout.trimEnd().split('\n');
     expect(head).toMatch(/^HANDLE +CREATED +LAST SEEN +EXPIRES$/);
@@ -86,13 +91,11 @@ describe('nest-session, piped', () => {
       expect.stringMatching(/^phone +2026-01-02T03:04:05.000Z +2026-01-04T00:00:00.000Z +20\S+Z$/),
       expect.stringMatching(/^laptop +2026-01-02T03:04:05.000Z +2026-01-03T00:00:00.000Z +20\S+Z$/),
     ]);
-    const json = await run('list', '--user', '7', '--json');
     const sessions = JSON.parse(json.stdout) as Record<string, string>[];
     expect(sessions.map(({ handle }) => handle)).toEqual(['phone', 'laptop']);
     expect(Object.keys(sessions[0])).toEqual(['handle', 'createdAt', 'lastSeenAt', 'expiresAt']);
     for (const secret of secrets) expect(listed.stdout + listed.stderr + json.stdout).not.toContain(secret);
 
-    const nobody = await run('list', '--user', '9');
     expect(nobody).toMatchObject({
       code: 0,
       stdout: '',
@@ -151,5 +154,30 @@ describe('nest-session, on an application in CommonJS, which holds the other bui
     expect((await run('list', '--user', '8')).stdout).toContain('stranger');
     expect((await run('revoke', '--user', '7', '--handle', 'phone')).code).toBe(0);
     expect(await database.store.findByUser('7')).toHaveLength(1);
+  });
+});
+
+describe('nest-session, on the sample shop, whose module is made by a function', () => {
+  const run = async (...args: string[]): Promise<unknown> => {
+    const env = {
+      DATABASE_URL: database.file,
+      SESSION_SECRET: SECRET,
+    };
+    const app = ['--app', 'shop/dist/cli.module.js', '--json'];
+    const { code, stdout, stderr } = await installation.run([...args, ...app], env);
+    expect([code, stderr]).toEqual([0, '']);
+    return JSON.parse(stdout);
+  };
+
+  it('counts, clears, lists and revokes', async () => {
+    const handle = 'a visitor’s';
+    await database.store.create(newKey(), aRecord({ userId: 'mia', handle }));
+    await database.addExpired(3);
+    const store = 'TypeOrmSessionStore';
+    expect(await run('stats')).toEqual({ store, living: 1, expired: 3, expiresByItself: false });
+    expect(await run('clear')).toEqual({ deleted: 3, interrupted: false });
+    expect(await run('list', '--user', 'mia')).toEqual([expect.objectContaining({ handle })]);
+    expect(await run('revoke', '--user', 'mia', '--handle', handle)).toEqual({ revoked: 1 });
+    expect([await database.store.count(), await database.store.countExpired()]).toEqual([0, 0]);
   });
 });

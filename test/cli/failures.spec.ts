@@ -20,6 +20,7 @@ const on = (module: string, ...args: string[]): Promise<Outcome> =>
 /** Nothing but a message: no result, and no stack. */
 const expectFailure = ({ code, stdout, stderr }: Outcome, expectedCode: number, message: RegExp) => {
   expect(stderr).toMatch(message);
+  expect(stderr.split(message)).toHaveLength(2); // told once
   expect([code, stdout]).toEqual([expectedCode, '']);
   expect(stderr).not.toMatch(/^ +at /m);
 };
@@ -57,7 +58,7 @@ describe('an application that can’t be had', () => {
     ['an unknown export', 'esm/modules.js#Shop', /has no export Shop \(its exports are .*WithoutSessions/],
     ['an export that is no module', 'esm/modules.js#notAModule', /exports notAModule, which is no module/],
     ['a module without sessions', 'esm/modules.js#WithoutSessions', /no SessionModule among its imports/],
-    ['wrong options', 'esm/modules.js#Misconfigured', /secret has fewer .*`npx nest-session secret`/s],
+    ['wrong options', 'esm/modules.js#Misconfigured', /secret has fewer [^\n]*`npx nest-session secret`/],
   ])('ends with 1 for %s', async (_, app, message) => {
     expectFailure(await installation.run(['stats', '--app', app]), 1, message);
   });
@@ -81,7 +82,7 @@ it('ends with 1 and a message when something in the application throws that nobo
 });
 
 describe('a store that fails', () => {
-  it.each([['stats'], ['list', '--user', '7'], ['clear'], ['revoke', '--user', '7', '--handle', 'a']])(
+  it.each([['clear'], ['revoke', '--user', '7', '--handle', 'a']])(
     'ends %s with 1, and tells neither key nor value, with --debug either',
     async (...args) => {
       const { code, stdout, stderr } = await on('Failing', ...args, '--debug');
@@ -95,7 +96,6 @@ describe('a store that fails', () => {
 describe('a store that can’t do it', () => {
   it.each([
     [['clear'], /FourMethodStore has no deleteExpired\(\)/],
-    [['clear', '--dry-run'], /no countExpired\(\)/],
     [['list', '--user', '7'], /no findByUser\(\)/],
     [['revoke', '--user', '7', '--all'], /no deleteByUser\(\)/],
   ])('ends with 3: %j', async (args, message) => {

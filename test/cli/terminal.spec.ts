@@ -112,6 +112,7 @@ describe('nest-session, told to stop without a terminal', () => {
     clear.child.kill('SIGTERM');
     const { code, stdout, stderr } = await clear.ended;
     expect(code).toBe(130);
+    expect(deletedIn(stdout)).toBeLessThan(3_000);
     expect(await database.rows()).toBe(3_000 - deletedIn(stdout));
     expect(stdout).not.toMatch(/%|█/);
     expect(stderr).not.toMatch(/%|█/);
