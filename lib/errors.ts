@@ -5,6 +5,7 @@ import {
   ServiceUnavailableException,
   UnauthorizedException,
 } from '@nestjs/common';
+import { withoutSecrets } from './redacted-error.js';
 
 /** What was asked of a store when it failed. */
 export type StoreOperation =
@@ -30,7 +31,8 @@ export class SessionStoreException extends ServiceUnavailableException {
     readonly operation: StoreOperation,
     cause?: unknown,
   ) {
-    super('The session is not available at the moment.', { cause: withoutSecrets(cause) });
+    const shown = cause instanceof SessionStoreTimeoutError ? cause : withoutSecrets(cause);
+    super('The session is not available at the moment.', { cause: shown });
   }
 }
 
@@ -247,29 +249,4 @@ export class SessionStoreTimeoutError extends Error {
 /** What the client sees: Nest's usual body, and the code. */
 function bodyOf(statusCode: number, error: string, message: string, code: string): object {
   return { statusCode, error, message, code };
-}
-
-/**
- * A copy of a driver's error that is fit for a log. Drivers put parameters into properties (TypeORM's `parameters`)
- * and into messages (MySQL's "Duplicate entry '…'"), so that only name, code and a message without quoted texts and
- * without long tokens are kept.
- */
-export function withoutSecrets(cause: unknown): Error | undefined {
-  if (cause === undefined || cause instanceof SessionStoreTimeoutError) return cause;
-  const { name, code, message, stack } = Object(cause) as Record<keyof Error | 'code', unknown>;
-  const text = [message, cause].find((each) => typeof each === 'string') ?? '';
-  const safe = new Error(redact(text));
-  safe.name = redact(typeof name === 'string' ? name : 'Error');
-  // The stack begins with the message, whose lines may look like frames.
-  const lines = (typeof stack === 'string' ? stack : '').replace(text, '').split('\n');
-  const frames = lines.filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line));
-  safe.stack = [`${safe.name}: ${safe.message}`, ...frames].join('\n');
-  return typeof code === 'string' || typeof code === 'number' ? Object.assign(safe, { code }) : safe;
-}
-
-function redact(text: string): string {
-  return text
-    .replace(/'[^']*'|"[^"]*"|`[^`]*`|\([^)]*\)|\{[^}]*\}|\[[^\]]*\]/gs, '…')
-    .replace(/[\w-]{20,}/g, '…')
-    .slice(0, 300);
 }

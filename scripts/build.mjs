@@ -3,13 +3,15 @@
  * With --if-stale it does so only when a source is newer than the last complete build.
  */
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const TSC = 'node_modules/typescript/bin/tsc';
 const SOURCES = ['lib', 'package.json', 'tsconfig.json', 'tsconfig.esm.json', 'tsconfig.cjs.json'];
+/** What `bin` in package.json names. */
+const PROGRAM = 'dist/esm/cli/main.js';
 /** Makes Node and TypeScript read dist/cjs as CommonJS; written last, so it also says that the build is complete. */
 const MARK = 'dist/cjs/package.json';
 
@@ -22,6 +24,7 @@ async function build() {
   const failed = codes.find((code) => code !== 0);
   if (failed !== undefined) return failed;
 
+  await chmod(PROGRAM, 0o755); // TypeScript keeps the first line, and makes no program of it
   await mkdir('dist/cjs', { recursive: true });
   await writeFile(MARK, '{ "type": "commonjs" }\n');
   return 0;

@@ -34,8 +34,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const MIN_SECRET_LENGTH = 32;
 const MAX_NAME_LENGTH = 128;
-const MAKE_A_SECRET =
-  'print a good one with `node -p "crypto.randomBytes(32).toString(\'base64url\')"` and keep it out of the code';
+const MAKE_A_SECRET = 'print a good one with `npx nest-session secret` and keep it out of the code';
 
 /**
  * Checks what the user wrote, fills in defaults and turns every duration into milliseconds.

@@ -114,6 +114,11 @@ export class MemorySessionStore extends SessionStore {
     return deleted;
   }
 
+  override async countExpired(): Promise<number> {
+    const now = this.#clock.now();
+    return [...this.#records.values()].filter(({ gone, expiresAt }) => !gone && expiresAt <= now).length;
+  }
+
   override async findByUser(userId: string): Promise<StoredSession[]> {
     const found: StoredSession[] = [];
     for (const [key, record] of this.#all()) if (record.userId === userId) found.push({ key, record });

@@ -149,7 +149,12 @@ export abstract class SessionStore {
    * @returns how many sessions were deleted (tombstones not counted)
    */
   deleteExpired(_options?: DeleteExpiredOptions): Promise<number> {
-    return this.#unsupported('deleteExpired');
+    return this.#nothingToClear('deleteExpired');
+  }
+
+  /** How many sessions `deleteExpired` would delete at this moment, tombstones not counted; 0 where they leave by themselves. */
+  countExpired(): Promise<number> {
+    return this.#nothingToClear('countExpired');
   }
 
   /** All living sessions of a user. */
@@ -183,6 +188,10 @@ export abstract class SessionStore {
 
   /** Releases what the store itself opened; what it was given stays open. */
   async close(): Promise<void> {}
+
+  #nothingToClear(operation: string): Promise<number> {
+    return this.expiresByItself ? Promise.resolve(0) : this.#unsupported(operation);
+  }
 
   #unsupported(operation: string): Promise<never> {
     return Promise.reject(new SessionStoreUnsupportedError(this.constructor.name, operation));

@@ -31,6 +31,13 @@ describe.each([
   it('passes its e2e test, with SessionStore overridden and with its own store', () =>
     npm(['test'], application));
 
+  it('is looked after by the command line, as npx runs it', async () => {
+    if (name === 'nest11-cjs') await npm(['exec', '--', 'tsc'], application); // the newer one's check has emitted
+    const stats = ['nest-session', 'stats', '--json', '--app', 'dist/src/app.module.js'];
+    const printed = await npm(['exec', '--', ...stats], application);
+    expect(JSON.parse(printed)).toMatchObject({ store: 'TypeOrmSessionStore', living: 0, expired: 0 });
+  });
+
   if (name === 'nest12-esm') {
     it('runs the README’s quick start as it stands there', async () => {
       const port = await freePort();

@@ -53,7 +53,7 @@ export function node(args: string[], cwd: string): Promise<string> {
 }
 
 /** What the command printed to its standard output; an error with all it printed when it failed. */
-function run(command: string, args: string[], cwd: string): Promise<string> {
+export function run(command: string, args: string[], cwd: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';

@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { formatMessage } from 'publint/utils';
 import { publint } from 'publint';
-import { type Elsewhere, node, packElsewhere, root, unpack } from './packed.js';
+import { type Elsewhere, node, packElsewhere, root, run, unpack } from './packed.js';
 
 const ENTRIES = ['', '/cache', '/cookie', '/redis', '/testing', '/typeorm'].map(
   (path) => `nest-session${path}`,
@@ -115,6 +115,56 @@ describe('the entries', () => {
     );
     return JSON.parse(await node(['--disable-warning=ExperimentalWarning', ...load], folder));
   }
+});
+
+describe('the program', () => {
+  let elsewhere: Elsewhere;
+  let application: string;
+  let program: string;
+
+  beforeAll(async () => {
+    elsewhere = await packElsewhere();
+    application = join(elsewhere.path, 'application');
+    program = join(await unpack(elsewhere.tarball, application), 'dist/esm/cli/main.js');
+    await link([...ALWAYS_THERE, 'commander', 'cli-progress'], application);
+  });
+  afterAll(() => elsewhere.remove());
+
+  it('is what bin names, executable and with a first line that says by what', async () => {
+    const { bin } = JSON.parse(
+      await readFile(join(application, 'node_modules/nest-session/package.json'), 'utf8'),
+    );
+    expect(bin).toEqual({ 'nest-session': 'dist/esm/cli/main.js' });
+    await access(program, constants.X_OK);
+    expect(await readFile(program, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
+  it('prints a secret and its version without an application', async () => {
+    expect(await run(program, ['secret'], application)).toMatch(/^[\w-]{43}\n$/);
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+    expect(await run(program, ['--version'], application)).toBe(`${version}\n`);
+  });
+
+  it.each([
+    [
+      'an ES module',
+      'app.module.mjs',
+      "import { SessionModule, MemorySessionStore } from 'nest-session';",
+      'export default',
+    ],
+    [
+      'CommonJS, which loads the other build',
+      'app.module.cjs',
+      "const { SessionModule, MemorySessionStore } = require('nest-session');",
+      'module.exports =',
+    ],
+  ])('works on an application in %s', async (_, file, imports, exports) => {
+    const options = "{ store: MemorySessionStore, secret: 'a secret for tests, of more than 32 characters' }";
+    const body = `${exports} { module: class AppModule {}, imports: [SessionModule.forRoot(${options})] };`;
+    await writeFile(join(application, file), `${imports}\n${body}\n`);
+    const stats = JSON.parse(await run(program, ['stats', '--json', '--app', file], application));
+    expect(stats).toEqual({ store: 'MemorySessionStore', living: 0, expired: 0, expiresByItself: false });
+  });
 });
 
 /** Lends packages of the repository to an application: only these are there. */

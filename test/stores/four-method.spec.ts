@@ -92,3 +92,12 @@ describe.each(platforms)('without tombstones, on %s', (platform) => {
     expect(new Set([first.cookie, second.cookie, late.cookie, undefined]).size).toBe(4);
   });
 });
+
+class ExpiringStore extends FourMethodStore {
+  override readonly expiresByItself = true;
+}
+
+describeSessionStore('one whose service expires by itself', ({ clock }) => new ExpiringStore(clock), {
+  lacks: ['parallel-changes', 'parallel-ends', 'tombstones', 'users', 'count'],
+  expiresByItself: true,
+});

@@ -53,6 +53,14 @@ await describeDatabases('Session rows', ({ entity, name, create }) => {
     return key;
   };
 
+  it('leaves time for requests and signals between two batches of a clearing', async () => {
+    for (let n = 0; n < 4; n++) await created({ expiresAt: clock.now() });
+    const stop = new AbortController();
+    setImmediate(() => stop.abort());
+    expect(await store.deleteExpired({ batchSize: 1, signal: stop.signal })).toBeLessThan(4);
+    expect(await store.deleteExpired()).toBeGreaterThan(0);
+  });
+
   describe('statements', () => {
     it('is one to create, load, save, touch, rename and delete', async () => {
       const [key, newer] = [newKey(), newKey()];

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
-import { SessionOptionsError, withoutSecrets } from '../../errors.js';
+import { SessionOptionsError } from '../../errors.js';
+import { withoutSecrets } from '../../redacted-error.js';
 import type { RedisClient } from './redis-client.js';
 
 /** A connection that the store opened itself, because it was given a URL. */

@@ -1,4 +1,5 @@
-import { SessionOptionsError, withoutSecrets } from '../../errors.js';
+import { SessionOptionsError } from '../../errors.js';
+import { withoutSecrets } from '../../redacted-error.js';
 import { ioRedis } from './ioredis.js';
 import { nodeRedis } from './node-redis.js';
 import type { ClientAdapter, RedisClient, Send } from './redis-client.js';

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   Inject,
   Injectable,
@@ -225,15 +226,20 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
     const { signal, onProgress, batchSize = 1_000 } = options;
-    const where = { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
+    const where = this.#expired();
     let deleted = 0;
     while (!signal?.aborted) {
       const { found, sessions } = await this.#table.deleteSome(where, batchSize);
       deleted += sessions;
       if (found > 0) onProgress?.(deleted);
       if (found < batchSize) break;
+      await nextTurn(); // SQLite answers at once: without a turn neither requests nor signals would be heard
     }
     return deleted;
+  }
+
+  override countExpired(): Promise<number> {
+    return this.#table.count({ ...this.#expired(), gone: IsNull() });
   }
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
@@ -271,6 +277,11 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   #livingOfAnyFormat(): RowsWhere {
     return { gone: IsNull(), expiresAt: MoreThan(this.#clock.now()) };
+  }
+
+  /** Sessions and tombstones that may be cleared. */
+  #expired(): RowsWhere {
+    return { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
   }
 
   readonly #nextVersion = () => `${this.#table.column('version')} + 1`;

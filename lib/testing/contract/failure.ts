@@ -18,6 +18,7 @@ const QUESTIONS: readonly [string, (store: SessionStore, key: string) => Promise
   ['atomic', (store, key) => store.atomic(key, 'a', () => '1')],
   ['ping', (store) => store.ping()],
   ['deleteExpired', (store) => store.deleteExpired(), 'cleaning'],
+  ['countExpired', (store) => store.countExpired(), 'cleaning'],
   ['findByUser', (store) => store.findByUser('7'), 'users'],
   ['deleteByUser', (store) => store.deleteByUser('7'), 'users'],
   ['count', (store) => store.count(), 'count'],

@@ -10,7 +10,7 @@ export const STORE_LACKS = {
   users:
     'findByUser and deleteByUser are not there: no device lists, no revocation of all sessions of a user',
   count: 'count is not there',
-  cleaning: 'deleteExpired is not there: what expires has to leave by other means',
+  cleaning: 'deleteExpired and countExpired are not there: what expires has to leave by other means',
 } as const;
 
 export type StoreLack = keyof typeof STORE_LACKS;

@@ -112,9 +112,14 @@ export function manySessions({ describe, it }: TestRunner, subject: Subject): vo
   });
 
   if (subject.options.expiresByItself) nothingToClean({ it }, subject);
-  else if (subject.has('cleaning')) deleteExpired({ describe, it } as TestRunner, subject, created);
-  else
-    it('rejects deleteExpired as unsupported', () => expectUnsupported(() => subject.store.deleteExpired()));
+  else if (subject.has('cleaning')) {
+    deleteExpired({ describe, it }, subject, created);
+    countExpired({ describe, it }, subject, created);
+  } else
+    it('rejects deleteExpired and countExpired as unsupported', async () => {
+      await expectUnsupported(() => subject.store.deleteExpired());
+      await expectUnsupported(() => subject.store.countExpired());
+    });
 }
 
 function nothingToClean({ it }: Pick<TestRunner, 'it'>, subject: Subject): void {
@@ -122,13 +127,14 @@ function nothingToClean({ it }: Pick<TestRunner, 'it'>, subject: Subject): void 
     const key = newKey();
     await subject.store.create(key, aRecord({ expiresAt: subject.soon() }));
     await subject.waitForIt();
+    assert.equal(await subject.store.countExpired(), 0);
     assert.equal(await subject.store.deleteExpired(), 0);
     await expectUnknown(subject.store, key);
   });
 }
 
 function deleteExpired(
-  { describe, it }: TestRunner,
+  { describe, it }: Pick<TestRunner, 'describe' | 'it'>,
   subject: Subject,
   created: (parts?: Partial<SessionRecord>) => Promise<string>,
 ): void {
@@ -175,6 +181,26 @@ function deleteExpired(
       assert.equal(await subject.store.deleteExpired({ batchSize: 2, signal: stop.signal, onProgress }), 2);
       assert.equal(await subject.store.deleteExpired({ signal: AbortSignal.abort() }), 0);
       assert.equal(await subject.store.deleteExpired(), 3);
+    });
+  });
+}
+
+function countExpired(
+  { describe, it }: Pick<TestRunner, 'describe' | 'it'>,
+  subject: Subject,
+  created: (parts?: Partial<SessionRecord>) => Promise<string>,
+): void {
+  describe('countExpired', () => {
+    it('says how many deleteExpired would delete: no living ones, no tombstones', async () => {
+      await subject.store.deleteExpired();
+      for (const age of [1, 0]) await created({ userId: '7', expiresAt: subject.clock.now() - age });
+      await created();
+      await subject.store.delete(await created(), subject.soon());
+      await subject.waitForIt();
+      assert.equal(await subject.store.countExpired(), 2);
+      assert.equal(await subject.store.countExpired(), 2, 'a count deletes nothing');
+      assert.equal(await subject.store.deleteExpired(), 2);
+      assert.equal(await subject.store.countExpired(), 0);
     });
   });
 }
