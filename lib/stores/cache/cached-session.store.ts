@@ -179,6 +179,10 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     return (await this.#opened()).deleteExpired(options);
   }
 
+  override async countExpired(): Promise<number> {
+    return (await this.#opened()).countExpired();
+  }
+
   override async findByUser(userId: string): Promise<StoredSession[]> {
     return (await this.#opened()).findByUser(userId);
   }

@@ -187,13 +187,19 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
 
     for await (const { key, record } of this.#all()) {
       if (signal?.aborted) return deleted;
-      if (record.expiresAt > this.#clock.now() || record.format > RECORD_FORMAT) continue;
+      if (!this.#isOver(record)) continue;
       found.push(key);
       if (found.length >= batchSize) await deleteBatch();
     }
     if (found.length > 0 && !signal?.aborted) await deleteBatch();
     await this.#writing(() => this.#sweep(signal));
     return deleted;
+  }
+
+  override async countExpired(): Promise<number> {
+    let expired = 0;
+    for await (const { record } of this.#all()) if (!record.gone && this.#isOver(record)) expired++;
+    return expired;
   }
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
@@ -235,6 +241,11 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     for await (const { record } of this.#all())
       if (!record.gone && record.expiresAt > this.#clock.now()) living++;
     return living;
+  }
+
+  /** Whether a record may be deleted; what a newer release wrote may not. */
+  #isOver({ expiresAt, format }: SessionRecord): boolean {
+    return expiresAt <= this.#clock.now() && format <= RECORD_FORMAT;
   }
 
   /** @throws TypeError for anything but a key: names of files are made of nothing else */
