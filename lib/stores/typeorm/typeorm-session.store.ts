@@ -28,6 +28,7 @@ import {
   SessionStore,
   type StoredSession,
 } from '../session-store.js';
+import { deleteExpiredRows } from './delete-expired-rows.js';
 import { isDuplicate } from './driver-errors.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
@@ -224,16 +225,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
-    const { signal, onProgress, batchSize = 1_000 } = options;
-    const where = { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
-    let deleted = 0;
-    while (!signal?.aborted) {
-      const { found, sessions } = await this.#table.deleteSome(where, batchSize);
-      deleted += sessions;
-      if (found > 0) onProgress?.(deleted);
-      if (found < batchSize) break;
-    }
-    return deleted;
+    return deleteExpiredRows(this.#table, this.#clock.now(), options);
   }
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
