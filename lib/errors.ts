@@ -1,7 +1,8 @@
 import { ConflictException, ServiceUnavailableException } from '@nestjs/common';
 
 /** What was asked of a store when it failed. */
-export type StoreOperation = 'load' | 'create' | 'save' | 'touch' | 'rename' | 'delete' | 'atomic';
+export type StoreOperation =
+  'load' | 'create' | 'save' | 'touch' | 'rename' | 'delete' | 'atomic' | 'deleteExpired';
 
 /**
  * The store could not be asked, failed, or did not answer within `storeTimeout`. The client sees a 503 that names

@@ -28,6 +28,16 @@ export interface SessionCookieOptions {
   persistent?: boolean;
 }
 
+/** How sessions that are over are cleared in the background. Defaults in brackets. */
+export interface SessionSweepOptions {
+  /** ['1h'] Between two sweeps, give or take a tenth; the first comes at a random moment within it. At most 20 days. */
+  every?: Duration;
+  /** [1000] At most so many sessions in one statement. */
+  batchSize?: number;
+  /** ['50ms'] Between two batches, so that visitors go first. */
+  pause?: Duration;
+}
+
 /** Everything but the store: what `forRootAsync`'s factory returns. Durations are seconds, or `'30m'`, `'14d'`. */
 export interface SessionOptions {
   /** At least 32 characters. An array: the first signs, all verify, so that a secret can be replaced. */
@@ -47,6 +57,11 @@ export interface SessionOptions {
   /** ['lazy'] `eager` loads in a middleware, before guards and Passport, for requests that carry a valid cookie. */
   load?: 'lazy' | 'eager';
   cookie?: SessionCookieOptions;
+  /**
+   * [on, for stores whose sessions do not leave by themselves] Clears what is over in the background, in every process;
+   * false: you call `clearSessions(app)`, or run `nest-session clear`.
+   */
+  sweep?: SessionSweepOptions | false;
   /** [JSON] Another text for each value (Django's SESSION_SERIALIZER). */
   serializer?: SessionSerializer;
 }

@@ -23,6 +23,7 @@ import { RequestSessions } from './http/request-sessions.js';
 import { SessionInterceptor } from './http/session.interceptor.js';
 import type { SessionOptions, SessionStoreClass, SessionStoreProvider } from './session-options.js';
 import { SessionStore } from './stores/session-store.js';
+import { SessionSweeper } from './sweep/session-sweeper.js';
 import {
   RESOLVED_SESSION_OPTIONS,
   SESSION_CLOCK,
@@ -113,6 +114,7 @@ function sessionModule(
       SessionCookieCodec,
       SessionEvents,
       RequestSessions,
+      SessionSweeper,
       {
         provide: SESSION_SERIALIZER,
         useFactory: (options: ResolvedSessionOptions) => options.serializer,

@@ -1,6 +1,7 @@
 import { SessionOptionsError } from '../errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
 import { type Duration, durationMs } from './duration.js';
+import { type ResolvedSweepOptions, resolveSweep } from './resolve-sweep.js';
 import { jsonSerializer, type SessionSerializer } from './serializer.js';
 
 export interface ResolvedCookieOptions extends Omit<SessionCookieOptions, 'path'> {
@@ -25,6 +26,7 @@ export interface ResolvedSessionOptions {
   readonly serializer: SessionSerializer;
   readonly persistent: boolean;
   readonly cookie: ResolvedCookieOptions;
+  readonly sweep: ResolvedSweepOptions | false;
 }
 
 const MINUTE_MS = 60_000;
@@ -55,15 +57,16 @@ export function resolveOptions(options: SessionOptions, hasStore = true): Resolv
   if (typeof serializer.stringify !== 'function' || typeof serializer.parse !== 'function')
     problems.push('serializer needs two functions: { stringify, parse }.');
   const cookie = resolveCookie(options.cookie ?? {}, problems);
+  const sweep = resolveSweep(options.sweep ?? {}, problems);
 
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
-  return Object.freeze({ secrets, ...timeouts, maxSize, load, serializer, cookie, persistent });
+  return Object.freeze({ secrets, ...timeouts, maxSize, load, serializer, cookie, persistent, sweep });
 }
 
 const KNOWN_OPTIONS = new Set<string>([
   ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
-  ...['maxSize', 'load', 'cookie', 'serializer'],
+  ...['maxSize', 'load', 'cookie', 'serializer', 'sweep'],
 ]);
 
 const KNOWN_COOKIE_OPTIONS = new Set<string>([
