@@ -3,9 +3,9 @@
  * without and with cleaning. README.md beside this file says how.
  *
  * node bench/cleaning.js --rows 1000000 --clients 64 [--databases PostgreSQL,MariaDB,SQLite] [--batch-size 1000]
- *   [--pause 0] [--think 0] [--connections 16] [--window 5000] [--pairs 40]
+ *   [--pause 0] [--think 0] [--connections 16] [--window 5000] [--pairs 40] [--by-age]
  *
- * Times in ms; there are at most so many pairs of windows.
+ * Times in ms; there are at most so many pairs of windows; `by-age` is how the rows lie.
  */
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -32,6 +32,7 @@ const { values: given } = parseArgs({
     connections: { type: 'string', default: '16' },
     window: { type: 'string', default: '5000' },
     pairs: { type: 'string', default: '40' },
+    'by-age': { type: 'boolean', default: false },
   },
 });
 const [rows, clients, connections] = [given.rows, given.clients, given.connections].map(Number);
@@ -45,14 +46,14 @@ if (built.status !== 0) process.exit(1);
 const { createDatabase } = await import('./cleaning/databases.js');
 
 console.log(
-  `Node ${process.version}, ${cpus().length} × ${cpus()[0].model}; ${rows} expired among ${rows} living sessions; ` +
+  `Node ${process.version}, ${cpus().length} × ${cpus()[0].model}; ${rows} expired among ${rows} living sessions, ${given['by-age'] ? 'lying by age' : 'scattered'}; ` +
     `${clients} clients on ${connections} connections, ${thinkMs} ms between two requests; ` +
     `batches of ${batchSize}, ${pauseMs} ms between them; windows of ${windowMs} ms; ` +
     `load of the machine at the start: ${loadavg()[0].toFixed(1)}`,
 );
 for (const name of given.databases.split(',')) {
   console.error(`${name}: filling a database…`);
-  const database = await createDatabase(name, rows);
+  const database = await createDatabase(name, rows, given['by-age']);
   process.once('SIGINT', () => database.drop().finally(() => process.exit(1)));
   try {
     print(name, await measure(name, database));

@@ -9,7 +9,8 @@ const POSTGRES_URL = process.env.POSTGRES_URL ?? 'postgres://postgres@127.0.0.1:
 const MARIADB_URL = process.env.MARIADB_URL ?? 'mysql://root@127.0.0.1:3306';
 /** Article, quantity, price: 300 bytes. */
 export const CART = Array.from({ length: 24 }, (_, n) => [1_000 + n, n, 4.5]);
-const DAY_MS = 24 * 60 * 60_000;
+const HOUR_MS = 60 * 60_000;
+const DAY_MS = 24 * HOUR_MS;
 const SQLITE_FILES = ['', '-wal', '-shm', '-journal'];
 
 /** What differs between the databases: where a new one is, and its SQL for numbers, digests and chance. */
@@ -69,13 +70,18 @@ function sha256(text) {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Creates a database with a random name, and in it the table of sessions: as many expired ones as living ones. */
-export async function createDatabase(kindName, rows) {
+/**
+ * Creates a database with a random name, and in it the table of sessions: as many expired ones as living ones.
+ *
+ * @param isByAge rows that end at about the same time lie together, as they do where a write puts a row in a new place;
+ * otherwise they are scattered over the whole table
+ */
+export async function createDatabase(kindName, rows, isByAge) {
   const kind = KINDS[kindName];
   const name = `bench_sessions_${randomBytes(6).toString('hex')}`;
   const { options, drop } = kind.server ? await onServer(kind, name) : inFile(name);
   try {
-    await fill(kind, options, rows);
+    await fill(kind, options, { rows, isByAge });
   } catch (error) {
     await drop();
     throw error;
@@ -107,7 +113,7 @@ async function run(options, ...statements) {
 }
 
 /** Where that is possible, indexes are made after the rows: it takes a tenth of the time, and the table is the same. */
-async function fill(kind, options, rows) {
+async function fill(kind, options, content) {
   const dataSource = await new DataSource({ ...options, entities: [entityFor(options)] }).initialize();
   const runner = dataSource.createQueryRunner();
   const canDrop = options.type !== 'better-sqlite3'; // there it would mean to copy the table
@@ -119,7 +125,7 @@ async function fill(kind, options, rows) {
     const uniques = canDrop ? [...table.uniques] : [];
     if (indices.length > 0) await runner.dropIndices(table, indices);
     if (uniques.length > 0) await runner.dropUniqueConstraints(table, uniques);
-    await runner.query(insertion(kind, rows));
+    await runner.query(insertion(kind, content));
     if (uniques.length > 0) await runner.createUniqueConstraints(table, uniques);
     if (indices.length > 0) await runner.createIndices(table, indices);
     for (const statement of kind.afterwards) await runner.query(statement);
@@ -129,10 +135,11 @@ async function fill(kind, options, rows) {
   }
 }
 
-/** Every second row is over, since up to a day; when a row ends has nothing to do with where it lies. */
-function insertion({ quote, numbers, digest, handle, join, chance, integer, text }, rows) {
+/** Every second row is over, since up to a day. */
+function insertion({ quote, numbers, digest, handle, join, chance, integer, text }, { rows, isByAge }) {
   const now = Date.now();
-  const within = `CAST(${chance} * ${DAY_MS} AS ${integer})`;
+  const age = isByAge ? `n * ${DAY_MS / (2 * rows)} + ${chance} * ${HOUR_MS}` : `${chance} * ${DAY_MS}`;
+  const within = `CAST(${age} AS ${integer})`;
   const key = digest(join(`'session '`, `CAST(n AS ${text})`));
   const columns = {
     handle,
