@@ -1,7 +1,7 @@
 import { RECORD_FORMAT } from 'nest-session';
 import { aChange, aRecord, FakeClock, newKey } from 'nest-session/testing';
-import { type SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
+import { DataSource, type DataSourceOptions, DefaultNamingStrategy, Entity } from 'typeorm';
 import { describeDatabases, type TestDatabase } from '../support/databases.js';
 
 await describeDatabases('deleteExpired', ({ entity, name, create }) => {
@@ -126,6 +126,26 @@ await describeDatabases('deleteExpired', ({ entity, name, create }) => {
       const before = await entriesRead();
       expect(await store.deleteExpired({ batchSize: 100 })).toBe(3_000);
       expect((await entriesRead()) - before).toBeLessThan(2 * 3_000);
+    });
+
+    it('finds a table in a schema, with columns of other names', async () => {
+      @Entity('visit', { schema: 'web' })
+      class Visit extends SessionEntity {}
+      class ShortNames extends DefaultNamingStrategy {
+        override columnName(property: string): string {
+          return `c_${property}`;
+        }
+      }
+      const options = { ...database.options, entities: [Visit], namingStrategy: new ShortNames() };
+      const pool = await new DataSource(options).initialize();
+      await pool.query('CREATE SCHEMA web');
+      await pool.synchronize();
+      const visits = new TypeOrmSessionStore(pool, { entity: Visit }, clock);
+      await visits.create(newKey(), aRecord({ expiresAt: clock.now() }));
+      await visits.create(newKey(), aRecord({ expiresAt: clock.now() + 60_000 }));
+      expect(await visits.deleteExpired()).toBe(1);
+      expect(await visits.count()).toBe(1);
+      await pool.destroy();
     });
 
     it('changes no setting of the connection', async () => {

@@ -149,14 +149,12 @@ export class SessionTable {
    * the work where the database can skip locked rows.
    */
   deleteExpired(range: ExpiredRange, limit: number): Promise<DeletedRows> {
-    if (!this.canLockRows)
-      return this.#write(() => this.#deleteBatch(this.#dataSource.manager, range, limit));
+    const dataSource = this.#dataSource;
+    if (!this.canLockRows) return this.#write(() => this.#deleteBatch(dataSource.manager, range, limit));
+    if (dataSource.options.type === 'postgres')
+      return this.#write(() => deleteBatchOnPostgres(dataSource, this.#metadata, range, limit));
     return this.#write(() =>
-      this.#dataSource.transaction('READ COMMITTED', (manager) =>
-        this.#dataSource.options.type === 'postgres'
-          ? deleteBatchOnPostgres(manager, this.#metadata, range, limit)
-          : this.#deleteBatch(manager, range, limit),
-      ),
+      dataSource.transaction('READ COMMITTED', (manager) => this.#deleteBatch(manager, range, limit)),
     );
   }
 
