@@ -7,11 +7,12 @@ import tseslint from 'typescript-eslint';
  * A folder is listed with those it must not know; a store never sees a request, and core runs without an application.
  */
 const FORBIDDEN_FOLDERS = {
-  core: ['stores', 'backends', 'http', 'auth', 'events', 'health', 'cli', 'testing'],
-  stores: ['backends', 'http', 'auth', 'cli', 'testing'],
-  backends: ['http', 'auth', 'cli', 'testing'],
-  http: ['cli', 'testing'],
-  auth: ['cli', 'testing'],
+  core: ['stores', 'sweep', 'backends', 'http', 'auth', 'events', 'health', 'cli', 'testing'],
+  stores: ['sweep', 'backends', 'http', 'auth', 'health', 'cli', 'testing'],
+  sweep: ['backends', 'http', 'auth', 'health', 'cli', 'testing'],
+  backends: ['sweep', 'http', 'auth', 'health', 'cli', 'testing'],
+  http: ['sweep', 'health', 'cli', 'testing'],
+  auth: ['sweep', 'health', 'cli', 'testing'],
 };
 
 /** Each optional peer is known to one folder alone: its import path is the one that needs it. */
@@ -48,6 +49,7 @@ export default defineConfig(
     languageOptions: {
       globals: Object.fromEntries(
         [
+          'AbortSignal',
           'Buffer',
           'URL',
           'clearTimeout',

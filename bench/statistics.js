@@ -17,7 +17,7 @@ export function inWords({ median: middle, low, high }) {
   return `${middle.toFixed(1)} µs [${low.toFixed(1)}, ${high.toFixed(1)}]`;
 }
 
-function quantile(values, share) {
+export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   const position = (sorted.length - 1) * share;
   const below = Math.floor(position);

@@ -18,6 +18,7 @@ export type StoreOperation =
   | 'atomic'
   | 'findByUser'
   | 'deleteByUser'
+  | 'deleteExpired'
   | 'ping';
 
 /**

@@ -93,5 +93,7 @@ export type {
   SessionOptions,
   SessionStoreClass,
   SessionStoreProvider,
+  SessionSweepOptions,
 } from './session-options.js';
+export { clearSessions, type ClearSessionsOptions } from './sweep/clear-sessions.js';
 export { SESSION_OPTIONS } from './tokens.js';

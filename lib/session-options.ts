@@ -44,6 +44,16 @@ export interface SessionCsrfOptions {
   requireToken?: boolean;
 }
 
+/** How sessions that are over are cleared in the background. Defaults in brackets. */
+export interface SessionSweepOptions {
+  /** ['1h'] Between two sweeps, give or take a tenth; the first comes at a random moment within it. At most 20 days. */
+  every?: Duration;
+  /** [1000] At most so many sessions in one statement. */
+  batchSize?: number;
+  /** ['50ms'] Between two batches, so that visitors go first. */
+  pause?: Duration;
+}
+
 /** Everything but the store: what `forRootAsync`'s factory returns. Durations are seconds, or `'30m'`, `'14d'`. */
 export interface SessionOptions {
   /** At least 32 characters. An array: the first signs, all verify, so that a secret can be replaced. */
@@ -65,6 +75,11 @@ export interface SessionOptions {
   /** [false] Tells the way of each session as lines of the log, at Nest's debug level under the context `Session`. */
   debug?: boolean;
   cookie?: SessionCookieOptions;
+  /**
+   * [on, for stores whose sessions do not leave by themselves] Clears what is over in the background, in every process;
+   * false: you call `clearSessions(app)`, or run `nest-session clear`.
+   */
+  sweep?: SessionSweepOptions | false;
   /** [JSON] Another text for each value (Django's SESSION_SERIALIZER). */
   serializer?: SessionSerializer;
   /**

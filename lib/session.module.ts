@@ -37,6 +37,7 @@ import { RequestSessions } from './http/request-sessions.js';
 import { SessionInterceptor } from './http/session.interceptor.js';
 import type { SessionOptions, SessionStoreClass, SessionStoreProvider } from './session-options.js';
 import { SessionStore } from './stores/session-store.js';
+import { SessionSweeper } from './sweep/session-sweeper.js';
 import {
   RESOLVED_AUTH_OPTIONS,
   RESOLVED_SESSION_OPTIONS,
@@ -145,6 +146,7 @@ function sessionModule(
       SessionEvents,
       SessionHealthIndicator,
       RequestSessions,
+      SessionSweeper,
       {
         provide: SESSION_SERIALIZER,
         useFactory: (options: ResolvedSessionOptions) => options.serializer,

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { duration, wholeNumber } from './arguments.js';
-import { clearSessions } from './clear-sessions.js';
+import { clearSessions } from '../sweep/clear-sessions.js';
 import { interruptedError } from './interruption.js';
 import { addStoreOptions, type OnStore, onStore, type StoreOptions, type Surroundings } from './on-store.js';
 import { type Progress, showProgress } from './progress.js';

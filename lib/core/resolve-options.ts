@@ -2,6 +2,7 @@ import { SessionOptionsError } from '../errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
 import { type Duration, durationMs } from './duration.js';
 import { type ResolvedCsrfOptions, resolveCsrf } from './resolve-csrf.js';
+import { type ResolvedSweepOptions, resolveSweep } from './resolve-sweep.js';
 import { jsonSerializer, type SessionSerializer } from './serializer.js';
 
 export interface ResolvedCookieOptions extends Omit<SessionCookieOptions, 'path'> {
@@ -28,6 +29,7 @@ export interface ResolvedSessionOptions {
   readonly persistent: boolean;
   readonly cookie: ResolvedCookieOptions;
   readonly csrf: ResolvedCsrfOptions;
+  readonly sweep: ResolvedSweepOptions | false;
 }
 
 const MINUTE_MS = 60_000;
@@ -67,15 +69,27 @@ export function resolveOptions(
   if (typeof options.csrf === 'object' && options.csrf !== null)
     checkNames(options.csrf, KNOWN_CSRF_OPTIONS, 'csrf.', problems);
   const csrf = resolveCsrf(options.csrf, problems);
+  const sweep = resolveSweep(options.sweep ?? {}, problems);
 
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
-  return Object.freeze({ secrets, ...timeouts, maxSize, load, serializer, debug, cookie, csrf, persistent });
+  return Object.freeze({
+    secrets,
+    ...timeouts,
+    maxSize,
+    load,
+    serializer,
+    debug,
+    cookie,
+    csrf,
+    persistent,
+    sweep,
+  });
 }
 
 const KNOWN_OPTIONS = new Set<string>([
   ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
-  ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug'],
+  ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug', 'sweep'],
 ]);
 
 const KNOWN_CSRF_OPTIONS = new Set<string>(['trustedOrigins', 'everyone', 'requireToken']);

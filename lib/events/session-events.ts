@@ -120,6 +120,10 @@ export class SessionEvents {
     this.#logger.warn(message);
   }
 
+  debug(message: string): void {
+    this.#logger.debug(message);
+  }
+
   error(message: string): void {
     this.#logger.error(message);
   }

@@ -107,10 +107,10 @@ export class MemorySessionStore extends SessionStore {
       if (!record.gone) deleted++;
       if (++inBatch < batchSize) continue;
       inBatch = 0;
-      onProgress?.(deleted);
+      await onProgress?.(deleted);
       await new Promise(setImmediate); // requests go first
     }
-    if (inBatch > 0) onProgress?.(deleted);
+    if (inBatch > 0) await onProgress?.(deleted);
     return deleted;
   }
 

@@ -23,12 +23,15 @@ export interface StoredSession {
 }
 
 export interface DeleteExpiredOptions {
-  /** At most so many sessions in one statement or transaction; 1,000 by default. */
+  /** [1000] At most so many sessions in one statement or transaction; a store may take fewer to hold nobody up. */
   readonly batchSize?: number;
   /** Ends the work after the batch in hand. */
   readonly signal?: AbortSignal;
-  /** Called after each batch with the number of sessions deleted so far. */
-  readonly onProgress?: (deleted: number) => void;
+  /**
+   * Called after each batch with the number of sessions deleted so far. Where it returns a promise, the next batch waits
+   * for that: so a caller makes pauses.
+   */
+  readonly onProgress?: (deleted: number) => unknown;
 }
 
 /** The store lacks this capability: it kept the default of an optional method. */
@@ -144,9 +147,15 @@ export abstract class SessionStore {
   }
 
   /**
-   * Deletes sessions and tombstones that are over, in batches. Records of a newer format stay.
+   * Deletes sessions and tombstones that are over, in batches, and holds up nobody meanwhile. Records of a newer format
+   * stay. What ends while it works may stay for the next time.
    *
-   * @returns how many sessions were deleted (tombstones not counted)
+   * Several processes may call it at once: they share the work or do it twice, and none fails.
+   *
+   * @returns how many sessions were deleted (tombstones not counted), also when `signal` ended the work before its time
+   * @example
+   * const stop = AbortSignal.timeout(60_000);
+   * await store.deleteExpired({ signal: stop, onProgress: (deleted) => console.log(deleted) });
    */
   deleteExpired(_options?: DeleteExpiredOptions): Promise<number> {
     return this.#nothingToClear('deleteExpired');

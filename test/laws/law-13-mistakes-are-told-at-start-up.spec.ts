@@ -64,6 +64,12 @@ describe('law 13: mistakes are told at start-up', () => {
     ['a semicolon in the domain', { cookie: { domain: 'a.b; Path=/' } }, /cookie.domain is no host name/],
     ['a duration without a unit', { idleTimeout: '30' }, /idleTimeout is no duration/],
     ['a negative duration', { storeTimeout: -1 }, /storeTimeout is no duration/],
+    [
+      'a sweep that never pauses to begin',
+      { sweep: { every: 0 } },
+      /sweep.every is no time at all: write '1h'/,
+    ],
+    ['a sweep of nothing', { sweep: { batchSize: 0 } }, /sweep.batchSize is a number of sessions/],
     ['an option of express-session', { resave: false }, /resave is not an option: leave it out/],
     ['csrf as a text', { csrf: 'on' }, /csrf is true, or an object/],
     ['csrf: null', { csrf: null }, /csrf is true, or an object/],

@@ -182,7 +182,7 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
       const gone = await Promise.all(found.map((key) => this.#removeExpired(key)));
       deleted += gone.filter((record) => record && !record.gone).length;
       found = [];
-      onProgress?.(deleted);
+      await onProgress?.(deleted);
     };
 
     for await (const { key, record } of this.#all()) {

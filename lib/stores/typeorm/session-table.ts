@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import {
+  Between,
   type DataSource,
   type EntityManager,
   type EntityMetadata,
@@ -16,6 +17,7 @@ import { RECORD_FORMAT } from '../../core/record.js';
 import { isDuplicate, repeatWhenUndone } from './driver-errors.js';
 import { metadataOf } from './entity-metadata.js';
 import { type ExpectedRow, HotStatements } from './hot-statements.js';
+import { deleteBatchOnPostgres } from './postgres-batch.js';
 import type { SessionEntity } from './session.entity.js';
 import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
 
@@ -24,6 +26,22 @@ export type RowsWhere = FindOptionsWhere<SessionEntity>;
 export type RowValues = {
   [Column in keyof SessionEntity]?: SessionEntity[Column] | (() => string);
 } & ObjectLiteral;
+
+/** Rows whose deadline is `oldest` or later, and not later than `now`; those of a newer format are left out. */
+export interface ExpiredRange {
+  readonly oldest: EpochMs;
+  readonly now: EpochMs;
+  readonly format: number;
+}
+
+/** What one batch did. */
+export interface DeletedRows {
+  readonly found: number;
+  /** How many of them were sessions and no tombstones. */
+  readonly sessions: number;
+  /** The last deadline that was found. */
+  readonly latest: EpochMs;
+}
 
 const COLUMNS = [
   'handle',
@@ -164,28 +182,38 @@ export class SessionTable {
   }
 
   /**
-   * Deletes up to `limit` rows. Several cleaners side by side share the work where the database can skip locked rows.
-   *
-   * @returns how many rows were found, and how many sessions were deleted, tombstones not counted
+   * Deletes up to `limit` rows of the range, those with the earliest deadlines first. Several cleaners side by side share
+   * the work where the database can skip locked rows.
    */
-  deleteSome(where: RowsWhere, limit: number): Promise<{ found: number; sessions: number }> {
-    const deleteSome = async (manager: EntityManager) => {
-      const select = this.#select(manager).where(where).orderBy('session.expiresAt').limit(limit);
-      select.select(['session.handle', 'session.gone', 'session.expiresAt']);
-      if (this.canLockRows) select.setLock('pessimistic_write');
-      if (canSkipLocked(this.#dataSource)) select.setOnLocked('skip_locked');
-      const found = await select.getMany();
-      const handlesOf = (rows: SessionEntity[]) => ({ handle: In(rows.map(({ handle }) => handle)) });
-      const sessions = found.filter(({ gone }) => gone === null);
-      const tombstones = found.filter(({ gone }) => gone !== null);
-      if (tombstones.length > 0) await this.#delete(manager, { ...where, ...handlesOf(tombstones) });
-      // By what the statement says: without a lock another cleaner may have been faster.
-      const deleted =
-        sessions.length > 0 ? await this.#delete(manager, { ...where, ...handlesOf(sessions) }) : 0;
-      return { found: found.length, sessions: deleted };
+  deleteExpired(range: ExpiredRange, limit: number): Promise<DeletedRows> {
+    const dataSource = this.#dataSource;
+    if (!this.canLockRows) return this.#write(() => this.#deleteBatch(dataSource.manager, range, limit));
+    if (dataSource.options.type === 'postgres')
+      return this.#write(() => deleteBatchOnPostgres(dataSource, this.#metadata, range, limit));
+    return this.#write(() =>
+      dataSource.transaction('READ COMMITTED', (manager) => this.#deleteBatch(manager, range, limit)),
+    );
+  }
+
+  async #deleteBatch(manager: EntityManager, range: ExpiredRange, limit: number): Promise<DeletedRows> {
+    const where: RowsWhere = {
+      expiresAt: Between(range.oldest, range.now),
+      format: LessThanOrEqual(range.format),
     };
-    if (!this.canLockRows) return this.#write(() => deleteSome(this.#dataSource.manager));
-    return this.#write(() => this.#dataSource.transaction('READ COMMITTED', deleteSome));
+    const select = this.#select(manager).where(where).orderBy('session.expiresAt').limit(limit);
+    if (this.canLockRows) select.setLock('pessimistic_write');
+    if (canSkipLocked(this.#dataSource)) select.setOnLocked('skip_locked');
+    const found = await select.select(['session.handle', 'session.gone', 'session.expiresAt']).getMany();
+    // Locked rows stay as they are, so that nothing but the primary key need be looked at.
+    const condition = this.canLockRows ? {} : where;
+    const deleteAll = (rows: readonly SessionEntity[]) =>
+      rows.length === 0
+        ? 0
+        : this.#delete(manager, { ...condition, handle: In(rows.map(({ handle }) => handle)) });
+    await deleteAll(found.filter(({ gone }) => gone !== null));
+    // By what the statement says: without a lock another cleaner may have been faster.
+    const sessions = await deleteAll(found.filter(({ gone }) => gone === null));
+    return { found: found.length, sessions, latest: found.at(-1)?.expiresAt ?? range.oldest };
   }
 
   async #write<T>(work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   Inject,
   Injectable,
@@ -29,6 +28,7 @@ import {
   SessionStore,
   type StoredSession,
 } from '../session-store.js';
+import { deleteExpiredRows } from './delete-expired-rows.js';
 import { isDuplicate } from './driver-errors.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
@@ -225,17 +225,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
-    const { signal, onProgress, batchSize = 1_000 } = options;
-    const where = this.#expired();
-    let deleted = 0;
-    while (!signal?.aborted) {
-      const { found, sessions } = await this.#table.deleteSome(where, batchSize);
-      deleted += sessions;
-      if (found > 0) onProgress?.(deleted);
-      if (found < batchSize) break;
-      await nextTurn(); // SQLite answers at once: without a turn neither requests nor signals would be heard
-    }
-    return deleted;
+    return deleteExpiredRows(this.#table, this.#clock.now(), options);
   }
 
   override countExpired(): Promise<number> {

@@ -173,6 +173,27 @@ function deleteExpired(
       assert.deepEqual(progress, [2, 4, 5]);
     });
 
+    it('begins no batch before what its progress returned is settled', async () => {
+      await subject.store.deleteExpired();
+      await createExpired(3);
+      let isPausing = false;
+      const onProgress = async () => {
+        assert.equal(isPausing, false, 'a batch ended while the caller paused');
+        isPausing = true;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        isPausing = false;
+      };
+      assert.equal(await subject.store.deleteExpired({ batchSize: 1, onProgress }), 3);
+      assert.equal(isPausing, false);
+    });
+
+    it('works several times at once: none fails, and nothing is left', async () => {
+      await subject.store.deleteExpired();
+      await createExpired(20);
+      await subject.parallel(4, (store) => store.deleteExpired({ batchSize: 3 }));
+      assert.equal(await subject.store.deleteExpired(), 0);
+    });
+
     it('ends after the batch in hand when it is told to', async () => {
       await subject.store.deleteExpired();
       await createExpired(5);

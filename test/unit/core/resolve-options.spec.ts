@@ -33,6 +33,7 @@ describe('resolveOptions', () => {
       load: 'lazy',
       serializer: jsonSerializer,
       persistent: true,
+      sweep: { everyMs: 3_600_000, batchSize: 1_000, pauseMs: 50 },
       cookie: {
         ...{ name: undefined, domain: undefined, priority: undefined },
         ...{
@@ -75,6 +76,7 @@ describe('resolveOptions', () => {
         'maxSize',
         'load',
         'csrf',
+        'sweep',
       ].map((name) => [name, undefined]),
     );
     const cookie = { name: undefined, path: undefined, secure: undefined, httpOnly: undefined };
@@ -84,7 +86,7 @@ describe('resolveOptions', () => {
 
   it('gives what nobody can change', () => {
     const resolved = resolve({ cookie: {} });
-    expect([Object.isFrozen(resolved), Object.isFrozen(resolved.cookie)]).toEqual([true, true]);
+    expect([resolved, resolved.cookie, resolved.sweep].map(Object.isFrozen)).toEqual([true, true, true]);
   });
 
   describe('the default timeouts adapt to the one that was written', () => {
@@ -122,7 +124,10 @@ describe('resolveOptions', () => {
 
   describe('tells a mistake, and what to write instead', () => {
     it.each<[object, RegExp]>([
-      [{ secret: undefined }, /^secret is missing: print a good one with `npx nest-session secret` and keep it/],
+      [
+        { secret: undefined },
+        /^secret is missing: print a good one with `npx nest-session secret` and keep it/,
+      ],
       [{ secret: null }, /^secret is missing/],
       [{ secret: [] }, /^secret is missing/],
       [{ secret: '' }, /^secret has fewer than 32 characters: print a good one/],
@@ -149,6 +154,19 @@ describe('resolveOptions', () => {
       [{ maxSize: 0 }, /^maxSize is a number of bytes: write 262144/],
       [{ maxSize: '256kb' }, /^maxSize is a number of bytes/],
       [{ maxSize: 1.5 }, /^maxSize is a number of bytes/],
+      [{ sweep: true }, /^sweep is false, or an object: write \{ every: '1h' \}/],
+      [{ sweep: '1h' }, /^sweep is false, or an object/],
+      [{ sweep: { every: '30' } }, /^sweep.every is no duration: write seconds as a number/],
+      [{ sweep: { every: 0 } }, /^sweep.every is no time at all: write '1h', or sweep: false/],
+      [{ sweep: { every: '21d' } }, /^sweep.every is longer than timers go: write '20d' or less/],
+      [{ sweep: { pause: -1 } }, /^sweep.pause is no duration/],
+      [{ sweep: { pause: '30d' } }, /^sweep.pause is longer than timers go/],
+      [{ sweep: { batchSize: 0 } }, /^sweep.batchSize is a number of sessions: write 1000/],
+      [{ sweep: { batchSize: '1000' } }, /^sweep.batchSize is a number of sessions/],
+      [
+        { sweep: { interval: '1h' } },
+        /^sweep.interval is not an option: the options are every, batchSize, pause/,
+      ],
       [{ load: 'always' }, /^load is 'lazy' or 'eager'/],
       [{ serializer: {} }, /^serializer needs two functions: \{ stringify, parse \}/],
       [{ resave: false }, /^resave is not an option: leave it out, nothing is saved that did not change/],
@@ -254,6 +272,21 @@ describe('resolveOptions', () => {
     it('without the secret itself', () => {
       expect(problemsOf({ secret: 'hunter2', secrets: ['hunter2'] }).join()).not.toContain('hunter2');
     });
+  });
+
+  it.each([
+    [
+      { every: 60, batchSize: 10, pause: 0 },
+      { everyMs: 60_000, batchSize: 10, pauseMs: 0 },
+    ],
+    [{ every: '10m' }, { everyMs: 600_000, batchSize: 1_000, pauseMs: 50 }],
+    [
+      { every: undefined, batchSize: undefined, pause: undefined },
+      { everyMs: 3_600_000, batchSize: 1_000, pauseMs: 50 },
+    ],
+    [false, false],
+  ])('takes sweep %j', (sweep, expected) => {
+    expect(resolve({ sweep }).sweep).toEqual(expected);
   });
 
   it.each<SessionCookieOptions>([
