@@ -1,6 +1,9 @@
 import { AuthHash } from '../../../lib/auth/auth-hash.js';
 
-const [FIRST, SECOND] = ['the first secret, of more than 32 chars', 'the second secret, of more than 32 chars'];
+const [FIRST, SECOND] = [
+  'the first secret, of more than 32 chars',
+  'the second secret, of more than 32 chars',
+];
 
 describe('AuthHash', () => {
   const hashes = new AuthHash([FIRST]);
