@@ -325,7 +325,7 @@ export class SessionAuth<User = unknown> implements UserSource {
    *
    * @returns how many
    */
-  revokeAll(user: User): Promise<number> {
+  async revokeAll(user: User): Promise<number> {
     return this.#sessions.endAll(this.#users.idOf(user));
   }
 

@@ -12,7 +12,7 @@ class Pages {
     return {};
   }
 
-  /** What a login does to the id until there is `SessionAuth`. */
+  /** A login by hand; those of `SessionAuth` are tested in test/auth. */
   @Post('login')
   login(@Session() session: Data) {
     session.cycleId();
