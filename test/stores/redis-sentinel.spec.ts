@@ -45,10 +45,12 @@ const ways: [string, (port: number) => Promise<Connected>][] = [
 
 describeWithServers('RedisSessionStore behind Sentinel', () => {
   let servers: TestServer[];
+  let connection: Connected | undefined;
   let [master, replica, sentinel]: TestServer[] = [];
 
   beforeEach(async () => {
     servers = [];
+    connection = undefined;
     servers.push((master = await TestServer.start('--repl-diskless-sync-delay', '0')));
     servers.push((replica = await TestServer.start('--replicaof', '127.0.0.1', String(master.port))));
     await until(
@@ -59,12 +61,15 @@ describeWithServers('RedisSessionStore behind Sentinel', () => {
     const knowsReplica = async () => (await sentinel.info('sentinel')).master0?.includes('slaves=1') ?? false;
     await until(knowsReplica, 'the sentinel knows the replica', 20_000);
   }, 40_000);
-  afterEach(() => Promise.all(servers.map((server) => server.remove())));
+  afterEach(async () => {
+    await connection?.close();
+    await Promise.all(servers.map((server) => server.remove()));
+  });
 
   it.each(ways)(
     'goes on with the new master when the old one is killed, by %s',
     async (_, connect) => {
-      const connection = await connect(sentinel.port);
+      connection = await connect(sentinel.port);
       const store = new RedisSessionStore(connection.client);
       const [key, newer] = [newKey(), newKey()];
       await store.create(key, aRecord({ values: { cart: '["tea"]' }, userId: 'u' }));
@@ -83,7 +88,6 @@ describeWithServers('RedisSessionStore behind Sentinel', () => {
       expect({ ...(await store.load(newer))?.values }).toEqual(values);
       expect((await store.findByUser('u')).map((session) => session.key)).toEqual([newer]);
       expect(await store.delete(newer)).toBe(true);
-      await connection.close();
     },
     60_000,
   );
