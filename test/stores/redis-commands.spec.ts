@@ -242,6 +242,24 @@ describeWithServers('What RedisSessionStore does on one node', () => {
     });
   });
 
+  it('ends all sessions of a user, one that is just being renamed too', async () => {
+    for (let round = 0; round < 20; round++) {
+      const userId = `user ${newKey()}`;
+      const keys = [newKey(), newKey(), newKey()];
+      await Promise.all(keys.map((key) => store.create(key, aRecord({ userId }))));
+      const newKeys = keys.map(newKey);
+      const until = Date.now() + 30_000;
+      const rename = (index: number) => store.rename(keys[index], newKeys[index], aChange(), until);
+      const early = rename(0);
+      const ended = store.deleteByUser(userId, { tombstoneUntil: until });
+      await Promise.all([early, rename(1), rename(2)]);
+      expect(await ended).toBe(3);
+      const found = await Promise.all([...keys, ...newKeys].map((key) => store.load(key)));
+      expect(found.filter((record) => record && !record.gone)).toEqual([]);
+      expect(await store.findByUser(userId)).toEqual([]);
+    }
+  });
+
   it('counts its own sessions alone', async () => {
     const before = await store.count();
     const neighbour = new RedisSessionStore(client.client, { prefix: 'shop', clock }); // a part of our prefix
