@@ -72,6 +72,24 @@ describeWithServers('RedisSessionStore in a cluster', () => {
       expect(Math.min(written.saves, written.sum)).toBeGreaterThan(10);
     });
 
+    it('ends all sessions of a user, one that is just being renamed too', async () => {
+      for (let round = 0; round < 20; round++) {
+        const userId = `user ${newKey()}`;
+        const keys = [newKey(), newKey(), newKey()];
+        await Promise.all(keys.map((key) => store.create(key, aRecord({ userId }))));
+        const newKeys = keys.map(newKey);
+        const until = Date.now() + 30_000;
+        const rename = (index: number) => store.rename(keys[index], newKeys[index], aChange(), until);
+        const early = rename(0);
+        const ended = store.deleteByUser(userId, { tombstoneUntil: until });
+        await Promise.all([early, rename(1), rename(2)]);
+        expect(await ended).toBe(3);
+        const found = await Promise.all([...keys, ...newKeys].map((key) => store.load(key)));
+        expect(found.filter((record) => record && !record.gone)).toEqual([]);
+        expect(await store.findByUser(userId)).toEqual([]);
+      }
+    });
+
     it('loses nothing while the session is renamed from slot to slot under load', async () => {
       const handle = newKey().slice(32);
       let key = newKey();

@@ -13,6 +13,7 @@ describeWithServers('What RedisSessionStore does on one node', () => {
   let clock: FakeClock;
   let store: RedisSessionStore;
   let userId: string;
+  let cleanUp: (() => Promise<void>)[] = [];
   const grace = () => clock.now() + 30_000;
   const indexOf = (user: string) => `${PREFIX}user:${createHash('sha1').update(user).digest('hex')}`;
   const sizeOf = (user: string) => server.send('ZCARD', indexOf(user));
@@ -30,6 +31,10 @@ describeWithServers('What RedisSessionStore does on one node', () => {
     await client?.close();
     await server?.remove();
   });
+  afterEach(async () => {
+    await Promise.all(cleanUp.map((each) => each()));
+    cleanUp = [];
+  });
   beforeEach(() => {
     clock = new FakeClock();
     store = new RedisSessionStore(client.client, { prefix: PREFIX, clock });
@@ -41,6 +46,7 @@ describeWithServers('What RedisSessionStore does on one node', () => {
       const connection = await kind.connect(server.url);
       const other = new RedisSessionStore(connection.client, { prefix: PREFIX, clock });
       const monitor = await Monitor.start(server);
+      cleanUp.push(connection.close, () => monitor.stop());
       const doAll = async () => {
         const [key, newer] = [newKey(), newKey()];
         const counts: Record<string, number> = {};
@@ -58,18 +64,16 @@ describeWithServers('What RedisSessionStore does on one node', () => {
       };
       await doAll(); // the server learns the scripts
       expect(await doAll()).toEqual({ create: 1, load: 1, save: 1, touch: 1, rename: 1, delete: 1 });
-      await monitor.stop();
-      await connection.close();
     });
   });
 
   it('sends of a change only what changed, and neither KEYS nor a scan', async () => {
     const key = await created({ values: { large: 'x'.repeat(10_000), small: '1' } });
     const monitor = await Monitor.start(server);
+    cleanUp.push(() => monitor.stop());
     await store.save(key, aChange({ set: { small: '2' } }));
     await store.count();
     const commands = await monitor.take();
-    await monitor.stop();
     expect(commands.join()).not.toContain('xxx');
     expect(commands.filter((command) => /"keys"/i.test(command))).toEqual([]);
   });
@@ -236,6 +240,24 @@ describeWithServers('What RedisSessionStore does on one node', () => {
       await created({ userId });
       expect(((await server.send('KEYS', '*')) as string[]).join()).not.toContain(userId);
     });
+  });
+
+  it('ends all sessions of a user, one that is just being renamed too', async () => {
+    for (let round = 0; round < 20; round++) {
+      const userId = `user ${newKey()}`;
+      const keys = [newKey(), newKey(), newKey()];
+      await Promise.all(keys.map((key) => store.create(key, aRecord({ userId }))));
+      const newKeys = keys.map(newKey);
+      const until = Date.now() + 30_000;
+      const rename = (index: number) => store.rename(keys[index], newKeys[index], aChange(), until);
+      const early = rename(0);
+      const ended = store.deleteByUser(userId, { tombstoneUntil: until });
+      await Promise.all([early, rename(1), rename(2)]);
+      expect(await ended).toBe(3);
+      const found = await Promise.all([...keys, ...newKeys].map((key) => store.load(key)));
+      expect(found.filter((record) => record && !record.gone)).toEqual([]);
+      expect(await store.findByUser(userId)).toEqual([]);
+    }
   });
 
   it('counts its own sessions alone', async () => {

@@ -40,6 +40,7 @@ class Pages {
 describeWithServers('RedisSessionStore while Redis is away', () => {
   let server: TestServer;
   let warn: jest.SpiedFunction<Logger['warn']>;
+  let cleanUp: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
     server = await TestServer.start();
@@ -52,6 +53,8 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
   });
   afterEach(async () => {
     jest.restoreAllMocks();
+    await Promise.all(cleanUp.map((each) => each()));
+    cleanUp = [];
     await server.stop();
     await server.start();
   });
@@ -97,6 +100,8 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
     let app: TestApp;
     let visitor: Browser;
 
+    afterEach(() => app?.close());
+
     const start = async (store: Parameters<typeof startApp>[0]['store']) => {
       app = await startApp({ platform, controllers: [Pages], store, session: { storeTimeout: '500ms' } });
       visitor = new Browser(app.url);
@@ -118,7 +123,6 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
       await server.start();
       await until(works, 'the application is connected again');
       expect((await visitor.get('/read')).json()).toEqual({ views: 1 });
-      await app.close();
     });
 
     it('answers 503 within storeTimeout while it hangs, and goes on afterwards', async () => {
@@ -129,13 +133,13 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
       await isUnavailable('POST', '/write');
       server.thaw();
       await until(works, 'the server answers again');
-      await app.close();
     });
   });
 
   it('warns once, and shows no password', async () => {
     const { port } = server;
     const store = new RedisSessionStore(`redis://default:geheim@127.0.0.1:${port}`);
+    cleanUp.push(() => store.close());
     await store.ping();
     await server.stop();
     await until(async () => warn.mock.calls.length > 0, 'it warned');
@@ -143,7 +147,6 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
     const refused = await store.ping().catch(String);
     await server.start();
     await until(() => isAnswered(store), 'it is connected again');
-    await store.close();
     const warnings = warn.mock.calls.map(([text]) => String(text));
     expect(warnings).toEqual([expect.stringMatching(`^Redis at 127.0.0.1:${port} is away: .+503`)]);
     expect([...warnings, refused].join()).not.toContain('geheim');
@@ -152,6 +155,7 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
   it('tells at start-up that there is no server, and lets the next start try again', async () => {
     await server.stop();
     const store = new RedisSessionStore(`redis://default:geheim@127.0.0.1:${server.port}`);
+    cleanUp.push(() => store.close());
     const failure = await store.onModuleInit().catch((error: Error) => error.message);
     expect(failure).toMatch(/Redis is away: .*ECONNREFUSED/);
     expect(failure).not.toContain('geheim');
@@ -163,11 +167,11 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
 
   it.each([nodeRedis5, ioRedis6])('never closes a client that it was given: $name', async (kind) => {
     const connection = await kind.connect(server.url);
+    cleanUp.push(connection.close);
     const store = new RedisSessionStore(connection.client);
     await store.ping();
     await store.close();
     expect(await connection.send('PING')).toBe('PONG');
-    await connection.close();
   });
 });
 

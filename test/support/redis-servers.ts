@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +18,20 @@ export class TestServer {
   private constructor(
     readonly port: number,
     readonly options: readonly string[],
+    private readonly config = '',
   ) {}
+
+  /** A sentinel that watches a master, by the name `main`, and needs nobody's consent. */
+  static async startSentinel(master: TestServer): Promise<TestServer> {
+    const config = [
+      `sentinel monitor main 127.0.0.1 ${master.port} 1`,
+      'sentinel down-after-milliseconds main 500',
+      'sentinel failover-timeout main 2000',
+    ].join('\n');
+    const sentinel = new TestServer(await freePort(), ['--sentinel'], config);
+    await sentinel.start();
+    return sentinel;
+  }
 
   static async start(...options: string[]): Promise<TestServer> {
     const server = new TestServer(await freePort(), options);
@@ -32,8 +45,10 @@ export class TestServer {
 
   async start(): Promise<void> {
     this.#folder ??= await mkdtemp(join(tmpdir(), 'nest-session-redis-'));
-    const own = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
-    this.#process = spawn(BINARY, [...own, ...this.options], { stdio: 'ignore' });
+    const file = join(this.#folder, 'redis.conf'); // a sentinel writes what it learns into its own
+    const own = [`port ${this.port}`, 'bind 127.0.0.1', `dir ${this.#folder}`];
+    await writeFile(file, [...own, this.config || 'save ""', ''].join('\n'));
+    this.#process = spawn(BINARY, [file, ...this.options], { stdio: 'ignore' });
     await until(async () => (await this.send('PING')) === 'PONG', `${BINARY} on port ${this.port} answers`);
   }
 
@@ -76,7 +91,7 @@ export class TestServer {
   /** What one part of INFO says, by name. */
   async info(part: string): Promise<Record<string, string>> {
     const text = (await this.send('INFO', part)) as string;
-    return Object.fromEntries(text.split('\r\n').map((line) => line.split(':') as [string, string]));
+    return Object.fromEntries(text.split('\r\n').map((line) => line.split(/:(.*)/) as [string, string]));
   }
 }
 

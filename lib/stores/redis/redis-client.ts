@@ -26,7 +26,7 @@ export type Send = (command: readonly string[]) => Promise<unknown>;
 export interface ClientAdapter {
   /** Keys lie on several servers, each command goes by its key, and a script has one. */
   readonly isCluster: boolean;
-  /** What the client puts before keys by itself, but not before the pattern of a SCAN. */
+  /** What the client puts before the keys of commands by itself, but not before the pattern of a SCAN. */
   readonly keyPrefix: string;
   state(): ClientState;
   /** @param key routes the command in a cluster */

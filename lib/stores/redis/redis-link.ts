@@ -63,6 +63,11 @@ export class RedisLink {
     return this.#adapter?.isCluster ?? false;
   }
 
+  /** What the client puts before the keys of commands by itself, but not before what scripts are told. */
+  get keyPrefix(): string {
+    return this.#adapter?.keyPrefix ?? '';
+  }
+
   /** Asks every server for a sign of life. */
   async ping(): Promise<void> {
     const masters = await (await this.start()).masters().catch(rethrow);

@@ -253,7 +253,7 @@ export class RedisSessions implements RenameSteps {
     if (!this.#link.isReady) await this.#link.start(); // only then it is known whether it is a cluster
     const keys: [string, ...string[]] = [this.prefix + key];
     if (newKey !== undefined) keys.push(this.prefix + newKey);
-    const indexes = this.#link.isCluster ? '' : this.#index.prefix;
+    const indexes = this.#link.isCluster ? '' : this.#link.keyPrefix + this.#index.prefix;
     const common = [writeTime(this.clock.now()), String(RECORD_FORMAT), indexes, key];
     const answer = await this.#link.run(script, keys, [...common, ...args]);
     if (typeof answer === 'string' && answer.includes('.')) throw newerFormat(answer);
