@@ -104,7 +104,10 @@ describe('resolveOptions', () => {
 
   describe('tells a mistake, and what to write instead', () => {
     it.each<[object, RegExp]>([
-      [{ secret: undefined }, /^secret is missing: print a good one with `npx nest-session secret` and keep it/],
+      [
+        { secret: undefined },
+        /^secret is missing: print a good one with `npx nest-session secret` and keep it/,
+      ],
       [{ secret: null }, /^secret is missing/],
       [{ secret: [] }, /^secret is missing/],
       [{ secret: '' }, /^secret has fewer than 32 characters: print a good one/],
