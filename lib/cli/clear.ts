@@ -46,7 +46,9 @@ async function deleteThem({ batchSize, pause, json }: ClearOptions, on: OnStore)
   if (!json) {
     const total = terminal.isWatched ? await interruption.race(expiredCountOf(on.store)) : undefined;
     progress = showProgress(terminal, total);
-    signal.addEventListener('abort', () => terminal.note('\nAfter this batch; Ctrl-C again: at once.'));
+    signal.addEventListener('abort', () =>
+      terminal.note('\nStopping after this batch. Ctrl-C again: at once.'),
+    );
   }
   let deleted: number;
   try {
