@@ -32,6 +32,7 @@ describe('resolveOptions', () => {
       maxSize: 262_144,
       load: 'lazy',
       serializer: jsonSerializer,
+      debug: false,
       persistent: true,
       sweep: { everyMs: 3_600_000, batchSize: 1_000, pauseMs: 50 },
       cookie: {

@@ -230,10 +230,10 @@ describe('A session', () => {
       expect([fresh.handle, fresh.createdAt]).toEqual([fresh.handle, new Date(NOW)]);
     });
 
-    it('gives a token for itself and its time of login, which the request makes', () => {
-      expect(open().session.csrfToken).toBe(`a token for ${'f'.repeat(32)}.${NOW - HOUR}`);
+    it('gives a token for itself and its start, until there is a login, which the request makes', () => {
+      expect(open().session.csrfToken).toBe(`a token for ${'f'.repeat(32)}.start ${NOW - HOUR}`);
       const fresh = anonymous().session;
-      expect(fresh.csrfToken).toBe(`a token for ${fresh.handle}.${NOW}`);
+      expect(fresh.csrfToken).toBe(`a token for ${fresh.handle}.start ${NOW}`);
     });
   });
 
