@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { inspect } from 'node:util';
 import { RedisSessionStore } from 'nest-session/redis';
 import { aChange, aRecord, FakeClock, newKey } from 'nest-session/testing';
 import { RECORD_FORMAT } from 'nest-session';
@@ -65,6 +66,31 @@ describeWithServers('What RedisSessionStore does on one node', () => {
       await doAll(); // the server learns the scripts
       expect(await doAll()).toEqual({ create: 1, load: 1, save: 1, touch: 1, rename: 1, delete: 1 });
     });
+  });
+
+  it.each(clientKinds)('fails by $name with errors that show neither keys nor values', async (kind) => {
+    const connection = await kind.connect(server.url);
+    cleanUp.push(connection.close);
+    const other = new RedisSessionStore(connection.client, { prefix: PREFIX, clock });
+    const [key, secret] = [newKey(), 'a value that is nobody else’s'];
+    await server.send('SET', PREFIX + key, 'something of another application');
+    const change = aChange({ set: { secret } });
+    const failures = [
+      other.load(key),
+      other.save(key, change),
+      other.touch(key, change),
+      other.rename(key, newKey(), change),
+      other.atomic(key, 'secret', () => secret),
+      other.delete(key),
+    ];
+    for (const failure of failures) {
+      const error: unknown = await failure.catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ message: expect.stringContaining('WRONGTYPE') });
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(new RegExp(`${key}|${secret}`));
+    }
+    expect(await other.create(key, aRecord())).toBe(false);
+    await other.count(); // it passes over what is no hash
+    await server.send('DEL', PREFIX + key);
   });
 
   it('sends of a change only what changed, and neither KEYS nor a scan', async () => {

@@ -74,7 +74,7 @@ export class RedisLink {
     await Promise.all(masters.map((send) => send(['ping']))).catch(rethrow);
   }
 
-  /** The keys that begin with `prefix`, some at a time; a key may come more than once, as SCAN may tell it. */
+  /** The keys of hashes that begin with `prefix`, some at a time; a key may come more than once, as SCAN may tell it. */
   async *keys(prefix: string): AsyncGenerator<string[]> {
     const adapter = await this.start();
     const pattern = `${escapeGlob(adapter.keyPrefix + prefix)}*`;
@@ -148,7 +148,9 @@ async function untilStarted(adapter: ClientAdapter): Promise<void> {
 async function* scan(send: Send, pattern: string): AsyncGenerator<string[]> {
   let cursor = '0';
   do {
-    const reply = await send(['scan', cursor, 'match', pattern, 'count', '1000']).catch(rethrow);
+    const reply = await send(['scan', cursor, 'match', pattern, 'type', 'hash', 'count', '1000']).catch(
+      rethrow,
+    );
     const [next, keys] = reply as [string, string[]];
     yield keys;
     cursor = String(next);
