@@ -1,5 +1,5 @@
 import { Browser } from '../support/browser.js';
-import { describeLaw } from '../support/laws.js';
+import { describeLaw, gate } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People } from '../support/people.js';
 
 const limited = (limit: number, onExceed: 'end-oldest' | 'refuse') => ({
@@ -42,6 +42,20 @@ describeLaw('maxSessions that ends the oldest', limited(1, 'end-oldest'), (law) 
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
     expect(await law.store.findByUser(ada.id)).toHaveLength(1);
+  });
+
+  it('ends the oldest also when it gets a new id meanwhile', async () => {
+    const [ada, second] = [newPerson(), law.visitor()];
+    const first = await loggedIn(law.visitor(), ada);
+    law.app.clock.advance('1s');
+    const held = gate(law.store, 'delete');
+    const login = second.post(`/login?user=${ada.id}`);
+    await held.reached;
+    await first.post('/cycle');
+    held.open();
+    expect((await login).status).toBe(201);
+    expect((await first.get('/me')).status).toBe(401);
+    expect((await second.get('/me')).status).toBe(200);
   });
 
   it('keeps the users apart', async () => {

@@ -119,6 +119,9 @@ describeLaw('two overlapping requests', options, (law) => {
       if (outcome === 'out unless refused') expect(isIn).toBe(isRefused);
       else if (outcome === 'as stored') expect(isIn).toBe(place === 'after');
       else if (outcome !== 'either') expect(isIn).toBe(outcome === 'in');
+      // Not only the cookie is gone: nothing of a session that was logged out lives on.
+      const isLoggedOut = [one, other].includes(logout) && outcome !== 'either' && !isIn;
+      if (isLoggedOut && one !== revoke) expect(await law.store.findByUser(person.id)).toEqual([]);
       // Who is logged in does not land on the login page, and who is not can log in.
       expect(page.status).toBe(isIn ? 200 : 302);
       if (!isIn) await loggedIn(browser, person);
