@@ -71,6 +71,7 @@ export {
   SessionEvents,
 } from './events/session-events.js';
 export { SessionCookieCodec, type VerifiedId } from './http/cookie-codec.js';
+export { Passive } from './http/passive.decorator.js';
 export { Session } from './http/session.decorator.js';
 export {
   SessionModule,

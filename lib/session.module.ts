@@ -23,6 +23,8 @@ import { SessionOptionsError } from './errors.js';
 import { SessionEvents } from './events/session-events.js';
 import { SessionCookieCodec } from './http/cookie-codec.js';
 import { eagerLoad } from './http/eager-load.js';
+import { hasPassiveRoutes } from './http/passive.decorator.js';
+import { PassiveGuard } from './http/passive.guard.js';
 import { installRequestSession } from './http/platforms.js';
 import { RequestSessions } from './http/request-sessions.js';
 import { SessionInterceptor } from './http/session.interceptor.js';
@@ -82,6 +84,8 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
     @Optional() @Inject(SessionGuard) guard?: SessionGuard,
   ) {
     refuseSecondRegistration(modules);
+    if (config && sessions && hasPassiveControllers(modules))
+      config.addGlobalGuard(new PassiveGuard(sessions));
     if (!config || !auth) return;
     // Before all enhancers of the application: of filters Nest asks the last one first, so that theirs win, and of guards the
     // first, so that theirs find a user. An APP_GUARD would cost every route also where none is required.
@@ -199,6 +203,11 @@ function optionsProviders(options: SessionModuleAsyncOptions): Provider[] {
     inject: [factory],
   };
   return useClass ? [useClass, provider] : [provider];
+}
+
+function hasPassiveControllers(modules: ModulesContainer): boolean {
+  const controllers = [...modules.values()].flatMap((each) => [...each.controllers.values()]);
+  return controllers.some(({ metatype }) => typeof metatype === 'function' && hasPassiveRoutes(metatype));
 }
 
 function refuseSecondRegistration(modules: ModulesContainer): void {

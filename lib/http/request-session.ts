@@ -53,6 +53,8 @@ export interface RequestSessionServices {
   readonly clock: SessionClock;
   readonly events: SessionEvents;
   readonly rotationGraceMs: number;
+  /** A session that is written gives the browser its cookie anew. */
+  readonly saveEveryRequest: boolean;
   readonly users?: UserSource;
 }
 
@@ -71,6 +73,8 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   state: SessionState | undefined;
   /** Set by a login, until it is committed or undone. */
   follower: LoginFollower | undefined;
+  /** Nobody is there: the page asks by itself, and moves no idle deadline. */
+  isPassive = false;
   #isAsked = false;
   #loading: Promise<void> | undefined;
   #barrier: ResponseBarrier | undefined;
@@ -123,6 +127,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   commit(): Promise<void> | undefined {
     if (!this.state || this.#isOver) return undefined;
     if (this.#committing) return this.#committing.then(() => this.commit());
+    if (this.isPassive) this.state.visit = 'passive';
     const plan = this.state.plan();
     return plan && this.#run(this.state, plan);
   }
@@ -378,8 +383,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     this.#tellOf(plan, before, state);
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
-    const hasNewValue = plan.kind === 'create' || plan.kind === 'rename' || backend.livesInCookie;
-    if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
+    if (!stored || stored === before) return; // what was to be touched has ended meanwhile, or has a newer id
+    const isSentAnew = this.services.saveEveryRequest && !this.isPassive;
+    const hasNewValue =
+      plan.kind === 'create' || plan.kind === 'rename' || backend.livesInCookie || isSentAnew;
+    if (!(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
   }

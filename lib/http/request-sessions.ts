@@ -49,7 +49,8 @@ export interface RawRequest extends IncomingMessage {
 /** Finds or opens the session of a request: one for each raw request. */
 @Injectable()
 export class RequestSessions {
-  readonly #services: RequestSessionServices;
+  /** For the framework: sessions outside requests share them. */
+  readonly services: RequestSessionServices;
 
   constructor(
     @Inject(SESSION_STORE) store: SessionStore,
@@ -61,8 +62,8 @@ export class RequestSessions {
   ) {
     const backend = new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
-    const { rotationGraceMs } = options;
-    this.#services = { backend, cookie, clock, events, rotationGraceMs, users };
+    const { rotationGraceMs, saveEveryRequest } = options;
+    this.services = { backend, cookie, clock, events, rotationGraceMs, saveEveryRequest, users };
   }
 
   /** The session of a raw request, if anything has asked for it. */
@@ -72,7 +73,7 @@ export class RequestSessions {
 
   /** The session of a raw request; costs no more than an object until it is loaded. */
   of(raw: RawRequest, response?: ServerResponse): RequestSession {
-    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.#services));
+    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.services));
   }
 }
 
