@@ -4,7 +4,8 @@ import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { SessionUsageError } from '../errors.js';
-import { SessionEvents } from '../events/session-events.js';
+import { type EndReason, SessionEvents, subjectOf } from '../events/session-events.js';
+import type { SessionRecord } from '../core/record.js';
 import type { SessionStore } from '../stores/session-store.js';
 import {
   RESOLVED_SESSION_OPTIONS,
@@ -60,6 +61,7 @@ export class RequestSessions {
     @Inject(SessionEvents) events: SessionEvents,
     @Optional() @Inject(SESSION_USER_SOURCE) users?: UserSource,
   ) {
+    store.onExpired = (record) => events.emit('ended', { ...subjectOf(record), reason: reasonOf(record) });
     const backend = new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
     const { rotationGraceMs, saveEveryRequest } = options;
@@ -85,6 +87,11 @@ export function requestSessionOf(request: { raw?: RawRequest } & RawRequest): Re
 /** Lets a raw request of Fastify find its response. */
 export function rememberReply(raw: RawRequest, reply: ReplyLike): void {
   raw[REPLY] = reply;
+}
+
+/** Why the time of a session is over. */
+function reasonOf({ expiresAt, absoluteExpiresAt }: SessionRecord): EndReason {
+  return expiresAt >= absoluteExpiresAt ? 'absolute' : 'idle';
 }
 
 function exchangeOf(raw: RawRequest, given: ServerResponse | undefined): Exchange {

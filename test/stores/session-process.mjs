@@ -17,6 +17,7 @@ const store = new TypeOrmSessionStore(dataSource, { entity });
 process.send('ready');
 await nextMessage();
 const seen = await { hammer, writeOnce, look }[plan.task](plan);
+await store.close();
 await dataSource.destroy();
 process.send({ done: seen }, () => process.disconnect());
 
@@ -38,7 +39,7 @@ async function writeOnce({ key, record }) {
   return store.create(key, record);
 }
 
-/** What is there, and what is taken for expired. */
+/** What is there, and what is taken for expired: by a load, and by a clearing. */
 async function look({ living, expired }) {
   const record = await store.load(living);
   return {

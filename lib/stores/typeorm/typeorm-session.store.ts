@@ -29,6 +29,7 @@ import {
   type StoredSession,
 } from '../session-store.js';
 import { isDuplicate } from './driver-errors.js';
+import { ExpiredRows } from './expired-rows.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
 import { columnsOf, recordOf, renamedMarkOf } from './session-row.js';
@@ -93,6 +94,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   readonly #serializer: SessionSerializer;
   /** The rows behind records that were handed out, so that a save need not read again. */
   readonly #rows = new WeakMap<SessionRecord, RowState>();
+  readonly #expired = new ExpiredRows((record) => this.onExpired?.(record));
   #openTable: SessionTable | undefined;
 
   constructor(
@@ -146,6 +148,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     const rows = await this.#table.find([{ key }, { previousKey: key }]);
     const now = this.#clock.now();
     const row = rows.find((found) => found.key === key);
+    if (row && row.expiresAt <= now) this.#expired.delete(this.#table, row, now);
     if (row) return row.expiresAt > now ? this.#remember(recordOf(row), row) : undefined;
     return rows[0] && renamedMarkOf(rows[0], now);
   }
@@ -257,6 +260,11 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 
   override count(): Promise<number> {
     return this.#table.count(this.#livingOfAnyFormat());
+  }
+
+  /** The data source stays open; what is being deleted in the background is waited for. */
+  override close(): Promise<void> {
+    return this.#expired.settled();
   }
 
   /** On first use, for only an initialised data source knows its entities. */
