@@ -12,6 +12,7 @@ const FORBIDDEN_FOLDERS = {
   backends: ['http', 'auth', 'cli', 'testing'],
   http: ['cli', 'testing'],
   auth: ['cli', 'testing'],
+  detached: ['cli', 'testing'],
 };
 
 /** Each optional peer is known to one folder alone: its import path is the one that needs it. */

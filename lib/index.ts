@@ -43,6 +43,7 @@ export type { ResolvedSessionOptions } from './core/resolve-options.js';
 export type { LoginMeta } from './core/login-values.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';
+export { type NewSessionOptions, type SessionCookieOfOptions, Sessions } from './detached/sessions.js';
 export {
   LevelRequiredException,
   NotAuthenticatedException,

@@ -19,6 +19,7 @@ import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
 import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
+import { Sessions } from './detached/sessions.js';
 import { SessionOptionsError } from './errors.js';
 import { SessionEvents } from './events/session-events.js';
 import { SessionCookieCodec } from './http/cookie-codec.js';
@@ -37,6 +38,7 @@ import {
   SESSION_COOKIE_CODEC,
   SESSION_OPTIONS,
   SESSION_STORE,
+  SESSIONS,
 } from './tokens.js';
 
 /** A store class · a provider without its `provide` · a module that exports `SessionStore`. */
@@ -139,6 +141,8 @@ function sessionModule(
       SessionCookieCodec,
       SessionEvents,
       RequestSessions,
+      Sessions,
+      { provide: SESSIONS, useExisting: Sessions },
       {
         provide: SESSION_SERIALIZER,
         useFactory: (options: ResolvedSessionOptions) => options.serializer,
@@ -157,6 +161,8 @@ function sessionModule(
       SessionCookieCodec,
       SessionEvents,
       RequestSessions,
+      Sessions,
+      SESSIONS,
       SESSION_OPTIONS,
       RESOLVED_SESSION_OPTIONS,
       SESSION_SERIALIZER,

@@ -59,6 +59,7 @@ export interface StateOptions extends DeadlineOptions {
 
 /** A stored session, and the id that names it. */
 export interface StoredIdentity {
+  /** '' for a session that was found by its user: only its browser knows the id. */
   readonly id: string;
   readonly key: string;
   /** The browser's cookie is signed with an older secret: it is signed anew at the next save or touch. */

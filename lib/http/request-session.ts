@@ -5,7 +5,7 @@ import type { CookiesRead, SessionBackend } from '../backends/session-backend.js
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
-import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { CommitPlan, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
 import {
   type EndReason,
@@ -36,6 +36,12 @@ export interface UserSource {
   userOf(request: RequestSession): unknown;
   /** The same, if loaded before. */
   knownUserOf(request: RequestSession): unknown;
+  /**
+   * A login of a user whom nobody asked for a proof: a script, or a test.
+   *
+   * @throws SessionUsageError when there is no such user, or they are not active
+   */
+  newLogin(userId: string): Promise<NewLogin>;
 }
 
 /** What a login does beyond the session itself. */
@@ -59,7 +65,7 @@ export interface RequestSessionServices {
 }
 
 /** What a commit was, as an event. */
-const DONE = { create: 'created', save: 'saved', rename: 'rotated', touch: 'touched' } as const;
+export const DONE = { create: 'created', save: 'saved', rename: 'rotated', touch: 'touched' } as const;
 
 /** What the response has to do to the browser's cookie. */
 type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd } | 'clear';
