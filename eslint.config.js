@@ -13,6 +13,7 @@ const FORBIDDEN_FOLDERS = {
   backends: ['sweep', 'http', 'auth', 'health', 'cli', 'testing'],
   http: ['sweep', 'health', 'cli', 'testing'],
   auth: ['sweep', 'health', 'cli', 'testing'],
+  detached: ['sweep', 'health', 'cli', 'testing'],
 };
 
 /** Each optional peer is known to one folder alone: its import path is the one that needs it. */

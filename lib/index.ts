@@ -46,6 +46,7 @@ export type { ResolvedSessionOptions } from './core/resolve-options.js';
 export type { LoginMeta } from './core/login-values.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';
+export { type NewSessionOptions, type SessionCookieOfOptions, Sessions } from './detached/sessions.js';
 export {
   SessionCsrfException,
   LevelRequiredException,
@@ -79,6 +80,7 @@ export {
 } from './events/session-events.js';
 export { type SessionHealth, SessionHealthIndicator } from './health/session-health.indicator.js';
 export { SessionCookieCodec, type VerifiedId } from './http/cookie-codec.js';
+export { Passive } from './http/passive.decorator.js';
 export { Session } from './http/session.decorator.js';
 export {
   SessionModule,

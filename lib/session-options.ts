@@ -64,6 +64,13 @@ export interface SessionOptions {
   absoluteTimeout?: Duration;
   /** [a tenth of the idle timeout, at most 5m] A request that only reads moves the idle deadline at most so often. */
   touchEvery?: Duration;
+  /**
+   * [false] Each request that used its session writes its deadline and sends the cookie anew (Django's
+   * SESSION_SAVE_EVERY_REQUEST). One write for each read, and answers that overlap can move each other's cookie.
+   */
+  saveEveryRequest?: boolean;
+  /** [none] A session ends so long after its start if its cookie never came back: bots leave no rows for weeks. */
+  unconfirmedTimeout?: Duration;
   /** ['30s'] How long an old id is known as such after a cycle, a flush or a logout. */
   rotationGrace?: Duration;
   /** ['5s'] How long one command of the store may take. */

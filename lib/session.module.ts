@@ -27,11 +27,14 @@ import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
 import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
+import { Sessions } from './detached/sessions.js';
 import { SessionOptionsError } from './errors.js';
 import { SessionEvents } from './events/session-events.js';
 import { SessionHealthIndicator } from './health/session-health.indicator.js';
 import { SessionCookieCodec } from './http/cookie-codec.js';
 import { eagerLoad } from './http/eager-load.js';
+import { hasPassiveRoutes } from './http/passive.decorator.js';
+import { PassiveGuard } from './http/passive.guard.js';
 import { installRequestSession } from './http/platforms.js';
 import { RequestSessions } from './http/request-sessions.js';
 import { SessionInterceptor } from './http/session.interceptor.js';
@@ -45,6 +48,7 @@ import {
   SESSION_COOKIE_CODEC,
   SESSION_OPTIONS,
   SESSION_STORE,
+  SESSIONS,
 } from './tokens.js';
 
 /** A store class · a provider without its `provide` · a module that exports `SessionStore`. */
@@ -92,6 +96,8 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
     @Optional() @Inject(SessionGuard) guard?: SessionGuard,
   ) {
     refuseSecondRegistration(modules);
+    if (config && sessions && hasPassiveControllers(modules))
+      config.addGlobalGuard(new PassiveGuard(sessions));
     if (!config || !auth) return;
     // Before all enhancers of the application: of filters Nest asks the last one first, so that theirs win, and of guards the
     // first, so that theirs find a user. An APP_GUARD would cost every route also where none is required.
@@ -147,6 +153,8 @@ function sessionModule(
       SessionHealthIndicator,
       RequestSessions,
       SessionSweeper,
+      Sessions,
+      { provide: SESSIONS, useExisting: Sessions },
       {
         provide: SESSION_SERIALIZER,
         useFactory: (options: ResolvedSessionOptions) => options.serializer,
@@ -174,10 +182,11 @@ function sessionModule(
       SessionCookieCodec,
       SessionEvents,
       SessionHealthIndicator,
-      SessionHealthIndicator,
       RequestSessions,
       CsrfTokens,
       SessionCsrfGuard,
+      Sessions,
+      SESSIONS,
       SESSION_OPTIONS,
       RESOLVED_SESSION_OPTIONS,
       SESSION_SERIALIZER,
@@ -224,6 +233,11 @@ function optionsProviders(options: SessionModuleAsyncOptions): Provider[] {
     inject: [factory],
   };
   return useClass ? [useClass, provider] : [provider];
+}
+
+function hasPassiveControllers(modules: ModulesContainer): boolean {
+  const controllers = [...modules.values()].flatMap((each) => [...each.controllers.values()]);
+  return controllers.some(({ metatype }) => typeof metatype === 'function' && hasPassiveRoutes(metatype));
 }
 
 function refuseSecondRegistration(modules: ModulesContainer): void {

@@ -9,6 +9,7 @@ export const RESOLVED_SESSION_OPTIONS: unique symbol = Symbol.for(
 export const SESSION_STORE: unique symbol = Symbol.for('nest-session.SessionStore') as never;
 export const SESSION_CLOCK: unique symbol = Symbol.for('nest-session.SessionClock') as never;
 export const SESSION_COOKIE_CODEC: unique symbol = Symbol.for('nest-session.SessionCookieCodec') as never;
+export const SESSIONS: unique symbol = Symbol.for('nest-session.Sessions') as never;
 export const SESSION_USERS: unique symbol = Symbol.for('nest-session.SessionUsers') as never;
 export const SESSION_ACCESS: unique symbol = Symbol.for('nest-session.SessionAccess') as never;
 export const SESSION_USER_SOURCE: unique symbol = Symbol.for('nest-session.SessionUserSource') as never;

@@ -6,7 +6,7 @@ import { AUTH, type AuthValue, type LoginMeta, type PendingValue } from '../core
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { lifecycleOf } from '../core/session.js';
 import { isReserved } from '../core/session-values.js';
-import type { LoginKind, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { LoginKind, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
 import {
   NotAuthenticatedException,
   SessionExpiredException,
@@ -350,6 +350,18 @@ export class SessionAuth<User = unknown> implements UserSource {
   knownUserOf({ state }: RequestSession): User | undefined {
     const known = state && this.#known.get(state);
     return known?.userId === state?.userId ? known?.user : undefined;
+  }
+
+  /** For the framework: a login of a user whom nobody asked for a proof. */
+  async newLogin(userId: string): Promise<NewLogin> {
+    const user = await this.#users.find(userId);
+    if (user === undefined || !(await this.#users.isActive(user)))
+      throw new SessionUsageError(
+        'There is no active user of this id: findById() and isActive() were asked.',
+      );
+    const hash = await this.#users.newHash(user, userId);
+    const { absoluteTimeoutMs } = this.sessionOptions;
+    return { userId, auth: withoutUndefined({ at: this.clock.now(), hash }), kind: 'new', absoluteTimeoutMs };
   }
 
   /** For the framework: whether a second factor is outstanding. */

@@ -53,6 +53,15 @@ export interface SessionBackend<Token = unknown> {
    */
   open(tokens: readonly Token[]): Promise<SessionState>;
 
+  /**
+   * Finds a living session by its user and its public name. Its id stays unknown (''). Left out where nothing finds a
+   * session without its cookie.
+   *
+   * @returns undefined when the user has no such session
+   * @throws SessionStoreException, SessionFormatException (503); SessionStoreUnsupportedError
+   */
+  openOf?(userId: string, handle: string): Promise<SessionState | undefined>;
+
   /** A fresh anonymous session, as after a flush; `dead`: in the place of one that may not go on. */
   fresh(presence?: 'nothing' | 'dead'): SessionState;
 

@@ -66,6 +66,14 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     return this.#load(ids[0]).then((identity) => (identity ? this.#opened(identity) : this.#state('dead')));
   }
 
+  async openOf(userId: string, handle: string): Promise<SessionState | undefined> {
+    const found = await this.#ask('findByUser', () => this.store.findByUser(userId));
+    const session = found.find(({ record }) => record.handle === handle);
+    if (!session) return undefined;
+    if (session.record.format > RECORD_FORMAT) this.#refuseNewerFormat(session.record);
+    return this.#opened({ id: '', ...session });
+  }
+
   fresh(presence: 'nothing' | 'dead' = 'nothing'): SessionState {
     return this.#state(presence);
   }

@@ -5,6 +5,8 @@ import type { EpochMs } from './clock.js';
  * '' the module's idle timeout · `idle:MS` an idle timeout of its own · `until:EPOCH_MS` a fixed end ·
  * `browser` the module's idle timeout, with a cookie that ends with the browser · `persistent` the module's idle timeout,
  * with a cookie that outlives the browser, whatever the module says.
+ * `unconfirmed` before one of these (`unconfirmed:idle:MS`): the session began with a visitor of whom nobody knew whether
+ * the cookie would come back. It stays in the record; what it means for a deadline depends on who asks.
  */
 export type ExpiryPolicy = string;
 
@@ -14,6 +16,17 @@ export const PERSISTENT_POLICY: ExpiryPolicy = 'persistent';
 export const idlePolicy = (idleMs: number): ExpiryPolicy => `idle:${idleMs}`;
 export const untilPolicy = (end: EpochMs): ExpiryPolicy => `until:${end}`;
 
+const UNCONFIRMED = 'unconfirmed';
+export const unconfirmedPolicy = (policy: ExpiryPolicy): ExpiryPolicy =>
+  policy === MODULE_POLICY ? UNCONFIRMED : `${UNCONFIRMED}:${policy}`;
+export const isUnconfirmed = (policy: ExpiryPolicy): boolean => policy.startsWith(UNCONFIRMED);
+/** The policy that holds once the cookie has come back. */
+export const confirmedPolicy = (policy: ExpiryPolicy): ExpiryPolicy =>
+  isUnconfirmed(policy) ? policy.slice(UNCONFIRMED.length + 1) : policy;
+
+/** No record has this policy: a deadline that names it is dropped, and the stored one stays. */
+export const KEEP_DEADLINE: ExpiryPolicy = 'keep';
+
 /** RFC 6265bis, 5.6.2: browsers cap a cookie's life at 400 days. */
 const MAX_COOKIE_AGE_MS = 400 * 24 * 60 * 60 * 1000;
 
@@ -21,6 +34,8 @@ export interface DeadlineOptions {
   readonly idleTimeoutMs: number;
   readonly touchEveryMs: number;
   readonly persistent: boolean;
+  /** How long a session lives whose cookie has not come back yet; undefined: as any. */
+  readonly unconfirmedTimeoutMs?: number;
 }
 
 /** The idle timeout that a policy means; a fixed end has none. */
@@ -33,7 +48,7 @@ function fixedEndOf(policy: ExpiryPolicy): EpochMs {
   return policy.startsWith('until:') ? Number(policy.slice(6)) : Infinity;
 }
 
-/** The earliest of the idle deadline, the fixed end and the absolute deadline. */
+/** The earliest of the idle deadline, the fixed end and the absolute deadline; the cookie has come back, or none is to. */
 export function deadlineOf(
   policy: ExpiryPolicy,
   now: EpochMs,
@@ -51,7 +66,7 @@ export function isTouchDue(
   options: DeadlineOptions,
 ): boolean {
   const own = policy.startsWith('idle:') ? idleMsOf(policy, options) / 10 : Infinity;
-  return now - lastSeenAt >= Math.min(options.touchEveryMs, own);
+  return now > lastSeenAt && now - lastSeenAt >= Math.min(options.touchEveryMs, own);
 }
 
 /** When the cookie ends; `browser`: with the browser. It outlives an idle end, so that 'expired' can be told from 'nobody'. */

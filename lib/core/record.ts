@@ -49,7 +49,8 @@ export interface SessionTouch {
   readonly expiresAt: EpochMs;
   /**
    * The policy that `expiresAt` was computed from. Where the stored record has another one (a parallel
-   * `setExpiry`), the deadline is dropped and the stored one stays.
+   * `setExpiry`), the deadline is dropped and the stored one stays. `keep` (no record has it) says that it is to stay:
+   * what was written is no visit.
    */
   readonly basedOn: string;
 }

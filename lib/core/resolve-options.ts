@@ -20,6 +20,8 @@ export interface ResolvedSessionOptions {
   readonly idleTimeoutMs: number;
   readonly absoluteTimeoutMs: number;
   readonly touchEveryMs: number;
+  readonly saveEveryRequest: boolean;
+  readonly unconfirmedTimeoutMs: number | undefined;
   readonly rotationGraceMs: number;
   readonly storeTimeoutMs: number;
   readonly maxSize: number;
@@ -58,6 +60,8 @@ export function resolveOptions(
   const maxSize = options.maxSize ?? 256 * 1024;
   if (!Number.isInteger(maxSize) || maxSize <= 0)
     problems.push('maxSize is a number of bytes: write 262144.');
+  const saveEveryRequest = options.saveEveryRequest ?? false;
+  checkSaveEveryRequest(options, problems);
   const load = options.load ?? 'lazy';
   if (load !== 'lazy' && load !== 'eager') problems.push("load is 'lazy' or 'eager'.");
   const serializer = options.serializer ?? jsonSerializer;
@@ -73,23 +77,14 @@ export function resolveOptions(
 
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
-  return Object.freeze({
-    secrets,
-    ...timeouts,
-    maxSize,
-    load,
-    serializer,
-    debug,
-    cookie,
-    csrf,
-    persistent,
-    sweep,
-  });
+  const rest = { saveEveryRequest, maxSize, load, serializer, debug, cookie, csrf, persistent, sweep };
+  return Object.freeze({ secrets, ...timeouts, ...rest });
 }
 
 const KNOWN_OPTIONS = new Set<string>([
   ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
   ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug', 'sweep'],
+  ...['saveEveryRequest', 'unconfirmedTimeout'],
 ]);
 
 const KNOWN_CSRF_OPTIONS = new Set<string>(['trustedOrigins', 'everyone', 'requireToken']);
@@ -102,7 +97,7 @@ const KNOWN_COOKIE_OPTIONS = new Set<string>([
 const HINTS: Record<string, string> = {
   resave: 'leave it out, nothing is saved that did not change',
   saveUninitialized: 'leave it out, an empty session is never saved',
-  rolling: 'leave it out, see touchEvery',
+  rolling: 'leave it out, see touchEvery; or write saveEveryRequest',
   ttl: 'write idleTimeout and absoluteTimeout',
   maxAge: 'write idleTimeout and absoluteTimeout beside cookie',
   'cookie.maxAge': 'write idleTimeout and absoluteTimeout beside cookie',
@@ -158,13 +153,28 @@ function resolveTimeouts(options: SessionOptions, problems: string[]) {
     problems.push(
       'touchEvery is not shorter than idleTimeout: a session in use would end. Write a tenth of it.',
     );
+  const unconfirmedTimeoutMs = read('unconfirmedTimeout', options.unconfirmedTimeout);
+  if (unconfirmedTimeoutMs !== undefined && unconfirmedTimeoutMs >= idleTimeoutMs)
+    problems.push(
+      "unconfirmedTimeout is not shorter than idleTimeout: it would change nothing. Write '1h', or leave it out.",
+    );
   return {
     idleTimeoutMs,
     absoluteTimeoutMs,
     touchEveryMs: touchEvery ?? Math.min(idleTimeoutMs / 10, 5 * MINUTE_MS),
+    unconfirmedTimeoutMs,
     rotationGraceMs: read('rotationGrace', options.rotationGrace) ?? 30_000,
     storeTimeoutMs: read('storeTimeout', options.storeTimeout) ?? 5_000,
   };
+}
+
+function checkSaveEveryRequest({ saveEveryRequest, touchEvery }: SessionOptions, problems: string[]): void {
+  if (saveEveryRequest !== undefined && typeof saveEveryRequest !== 'boolean')
+    problems.push('saveEveryRequest is true or false.');
+  if (saveEveryRequest === true && touchEvery !== undefined)
+    problems.push(
+      'saveEveryRequest writes at every request, touchEvery says how seldom: leave one of them out, best saveEveryRequest.',
+    );
 }
 
 function resolveCookie(cookie: SessionCookieOptions, problems: string[]): ResolvedCookieOptions {

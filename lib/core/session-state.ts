@@ -2,6 +2,7 @@ import { SessionUsageError } from '../errors.js';
 import type { EpochMs, SessionClock } from './clock.js';
 import {
   BROWSER_POLICY,
+  confirmedPolicy,
   type CookieEnd,
   cookieEndOf,
   type DeadlineOptions,
@@ -9,7 +10,10 @@ import {
   type ExpiryPolicy,
   idlePolicy,
   isTouchDue,
+  isUnconfirmed,
+  KEEP_DEADLINE,
   MODULE_POLICY,
+  unconfirmedPolicy,
   untilPolicy,
 } from './deadlines.js';
 import { type Duration, durationMs } from './duration.js';
@@ -39,15 +43,24 @@ import { SessionValues, type ValueChanges } from './session-values.js';
  */
 export type Presence = 'nothing' | 'living' | 'dead' | 'renamed' | 'ended' | 'ambiguous';
 
+/**
+ * Who uses a session: an `active` visitor, a page of theirs that asks by itself (`passive`), or `nobody`: a job of the
+ * application. Only an active visitor moves the idle deadline.
+ */
+export type Visit = 'active' | 'passive' | 'nobody';
+
 /** What the state needs to know of the module. */
 export interface StateOptions extends DeadlineOptions {
   readonly absoluteTimeoutMs: number;
   readonly maxSize: number;
   readonly serializer: SessionSerializer;
+  /** Each request that used its session writes its deadline. */
+  readonly saveEveryRequest?: boolean;
 }
 
 /** A stored session, and the id that names it. */
 export interface StoredIdentity {
+  /** '' for a session that was found by its user: only its browser knows the id. */
   readonly id: string;
   readonly key: string;
   /** The browser's cookie is signed with an older secret: it is signed anew at the next save or touch. */
@@ -98,6 +111,7 @@ const NO_CHANGES: ValueChanges = { set: {}, removed: [], clears: 0, written: new
 export class SessionState {
   /** How often something in the session was asked for: what was done since is seen by that. */
   uses = 0;
+  visit: Visit = 'active';
   /** The stored session; undefined while there is none. */
   stored: StoredIdentity | undefined;
   values: SessionValues;
@@ -105,9 +119,12 @@ export class SessionState {
   goneHandle: string | undefined;
   /** The request came with the cookie of this session. */
   readonly isConfirmed: boolean;
+  /** The policy that holds for a visitor whose cookie has come back. */
   #policy: ExpiryPolicy;
   #wantsNewId = false;
   #login: LoginKind | undefined;
+  /** This request has written the session, or its deadline. */
+  #isWritten = false;
   /** The visitor has proved who they are, in this request; not written yet. */
   #authentication: Authentication | undefined;
   /** The login, parsed, and the text that it was parsed from. */
@@ -127,7 +144,7 @@ export class SessionState {
   ) {
     this.stored = stored;
     this.isConfirmed = stored !== undefined;
-    this.#policy = stored?.record.policy ?? MODULE_POLICY;
+    this.#policy = confirmedPolicy(stored?.record.policy ?? MODULE_POLICY);
     this.values = new SessionValues(stored?.record.values ?? {}, options.serializer, () =>
       onCorrupt(this.handle),
     );
@@ -160,7 +177,7 @@ export class SessionState {
   }
 
   get expiresAt(): EpochMs {
-    if (this.stored && !this.#hasNewPolicy) return this.stored.record.expiresAt;
+    if (this.stored && !this.#hasNewPolicy && !this.#isToBeConfirmed) return this.stored.record.expiresAt;
     return this.#deadlineAt(this.clock.now());
   }
 
@@ -185,7 +202,7 @@ export class SessionState {
   /** When the cookie that the browser holds ends, as far as the record tells. */
   get storedCookieEnd(): CookieEnd | undefined {
     const record = this.stored?.record;
-    return record && cookieEndOf(record.policy, record.absoluteExpiresAt, this.options);
+    return record && cookieEndOf(confirmedPolicy(record.policy), record.absoluteExpiresAt, this.options);
   }
 
   /** Whether what is to be written needs a Set-Cookie: a new id, or another end of the cookie. */
@@ -265,8 +282,8 @@ export class SessionState {
     if (this.#hasNewPolicy && this.#deadlineAt(now) <= now) return { kind: 'end' };
     const values = this.values.changes();
     if (values) this.values.checkSize(this.options.maxSize, values.set);
-    if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(now);
-    const change = this.#change(values ?? NO_CHANGES, now);
+    if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(this.stored.record, now);
+    const change = this.#change(this.stored.record, values ?? NO_CHANGES, now);
     const kind = this.#wantsNewId ? 'rename' : 'save';
     return { kind, change, values: values ?? NO_CHANGES, login: this.#login };
   }
@@ -274,6 +291,7 @@ export class SessionState {
   /** Takes an acknowledged plan as the new base. */
   settle(plan: CommitPlan, identity: StoredIdentity): void {
     this.stored = identity;
+    this.#isWritten = true;
     // A login that came while the plan was carried out is still to be written.
     if ((plan.kind === 'rename' || plan.kind === 'create') && plan.login === this.#login) {
       this.#wantsNewId = false;
@@ -296,38 +314,79 @@ export class SessionState {
       lastSeenAt: now,
       expiresAt: this.#deadlineAt(now),
       absoluteExpiresAt: this.absoluteExpiresAt,
-      policy: this.#policy,
+      policy: this.#policyText,
       ...(this.#authentication && { userId: this.#authentication.userId }),
     };
     return { kind: 'create', record, values, login: this.#login };
   }
 
-  #planTouch(now: EpochMs): CommitPlan | undefined {
-    if (!isTouchDue(this.#policy, this.lastSeenAt, now, this.options)) return undefined;
-    return { kind: 'touch', touch: this.#touch(now) };
+  #planTouch(record: SessionRecord, now: EpochMs): CommitPlan | undefined {
+    if (!this.#isToBeConfirmed && !this.#isTouchDue(record, now)) return undefined;
+    return { kind: 'touch', touch: this.#touch(record, now) };
   }
 
-  #touch(now: EpochMs): SessionTouch {
-    return { lastSeenAt: now, expiresAt: this.#deadlineAt(now), basedOn: this.stored?.record.policy ?? '' };
+  #isTouchDue({ lastSeenAt }: SessionRecord, now: EpochMs): boolean {
+    if (!this.#movesDeadline) return false;
+    if (this.options.saveEveryRequest) return this.uses > 0 && !this.#isWritten;
+    return isTouchDue(this.#policy, lastSeenAt, now, this.options);
   }
 
-  #change({ set, removed, clears }: ValueChanges, now: EpochMs): SessionChange {
+  #touch({ lastSeenAt, expiresAt, policy: basedOn }: SessionRecord, now: EpochMs): SessionTouch {
+    const seenAt = this.visit === 'active' || this.#authentication ? now : lastSeenAt;
+    if (this.#movesDeadline) return { lastSeenAt: seenAt, expiresAt: this.#deadlineAt(now), basedOn };
+    // As if the cookie had come back at once: what asks by itself proves a browser, and no visitor.
+    if (this.#isToBeConfirmed) return { lastSeenAt, expiresAt: this.#deadlineAt(lastSeenAt), basedOn };
+    return { lastSeenAt: seenAt, expiresAt, basedOn: KEEP_DEADLINE };
+  }
+
+  #change(record: SessionRecord, { set, removed, clears }: ValueChanges, now: EpochMs): SessionChange {
     return {
-      ...this.#touch(now),
+      ...this.#touch(record, now),
       set,
       removed,
       cleared: clears > 0 || undefined,
-      policy: this.#hasNewPolicy ? this.#policy : undefined,
+      policy: this.#hasNewPolicy ? this.#policyText : undefined,
       ...(this.#authentication && { authentication: this.#authentication }),
     };
   }
 
   get #hasNewPolicy(): boolean {
-    return this.stored !== undefined && this.#policy !== this.stored.record.policy;
+    if (!this.stored) return false;
+    const { policy } = this.stored.record;
+    // Who logs in is no bot, though the cookie is as new as the session.
+    const dropsMark = this.#login !== undefined && !this.isConfirmed && isUnconfirmed(policy);
+    return dropsMark || this.#policy !== confirmedPolicy(policy);
+  }
+
+  /** What a record keeps of the policy. */
+  get #policyText(): ExpiryPolicy {
+    return this.#isUnconfirmed ? unconfirmedPolicy(this.#policy) : this.#policy;
+  }
+
+  /** Nobody knows yet whether the visitor keeps cookies: the session began in this request, without a login. */
+  get #isUnconfirmed(): boolean {
+    if (this.isConfirmed || this.#login !== undefined) return false;
+    if (this.stored) return isUnconfirmed(this.stored.record.policy);
+    return this.options.unconfirmedTimeoutMs !== undefined && this.visit !== 'nobody';
+  }
+
+  /** The cookie of an unconfirmed session has come back, and its deadline does not say so yet. */
+  get #isToBeConfirmed(): boolean {
+    if (!this.stored || !this.isConfirmed || this.visit === 'nobody') return false;
+    const { policy, lastSeenAt, expiresAt } = this.stored.record;
+    return isUnconfirmed(policy) && expiresAt < this.#deadlineAt(lastSeenAt);
+  }
+
+  /** Whether what is written computes the deadline anew; otherwise it stays as it is stored at that moment. */
+  get #movesDeadline(): boolean {
+    if (this.#hasNewPolicy || this.#authentication) return true;
+    return this.visit === 'active' && !this.#isUnconfirmed;
   }
 
   #deadlineAt(now: EpochMs): EpochMs {
-    return deadlineOf(this.#policy, now, this.absoluteExpiresAt, this.options);
+    const deadline = deadlineOf(this.#policy, now, this.absoluteExpiresAt, this.options);
+    const { unconfirmedTimeoutMs = Infinity } = this.options;
+    return this.#isUnconfirmed ? Math.min(deadline, this.createdAt + unconfirmedTimeoutMs) : deadline;
   }
 }
 

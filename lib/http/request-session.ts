@@ -6,7 +6,7 @@ import type { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
-import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { CommitPlan, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
 import {
   type EndReason,
@@ -37,6 +37,12 @@ export interface UserSource {
   userOf(request: RequestSession): unknown;
   /** The same, if loaded before. */
   knownUserOf(request: RequestSession): unknown;
+  /**
+   * A login of a user whom nobody asked for a proof: a script, or a test.
+   *
+   * @throws SessionUsageError when there is no such user, or they are not active
+   */
+  newLogin(userId: string): Promise<NewLogin>;
 }
 
 /** What a login does beyond the session itself. */
@@ -55,11 +61,13 @@ export interface RequestSessionServices {
   readonly events: SessionEvents;
   readonly csrfTokens: CsrfTokens;
   readonly rotationGraceMs: number;
+  /** A session that is written gives the browser its cookie anew. */
+  readonly saveEveryRequest: boolean;
   readonly users?: UserSource;
 }
 
 /** What a commit was, as an event. */
-const DONE = { create: 'created', save: 'saved', rename: 'rotated', touch: 'touched' } as const;
+export const DONE = { create: 'created', save: 'saved', rename: 'rotated', touch: 'touched' } as const;
 
 /** What the response has to do to the browser's cookie. */
 type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd } | 'clear';
@@ -73,6 +81,8 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   state: SessionState | undefined;
   /** Set by a login, until it is committed or undone. */
   follower: LoginFollower | undefined;
+  /** Nobody is there: the page asks by itself, and moves no idle deadline. */
+  isPassive = false;
   #isAsked = false;
   #loading: Promise<void> | undefined;
   #barrier: ResponseBarrier | undefined;
@@ -125,6 +135,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   commit(): Promise<void> | undefined {
     if (!this.state || this.#isOver) return undefined;
     if (this.#committing) return this.#committing.then(() => this.commit());
+    if (this.isPassive) this.state.visit = 'passive';
     const plan = this.state.plan();
     return plan && this.#run(this.state, plan);
   }
@@ -384,9 +395,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     this.#tellOf(plan, before, state);
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
+    if (!stored || stored === before) return; // what was to be touched has ended meanwhile, or has a newer id
+    const isSentAnew = this.services.saveEveryRequest && !this.isPassive;
     const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
-    const hasNewValue = hasNewId || (backend.livesInCookie && stored !== before);
-    if (!stored || !(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
+    const hasNewValue = hasNewId || backend.livesInCookie || isSentAnew;
+    if (!(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
   }

@@ -6,7 +6,8 @@ import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { SessionUsageError } from '../errors.js';
-import { SessionEvents } from '../events/session-events.js';
+import { type EndReason, SessionEvents, subjectOf } from '../events/session-events.js';
+import type { SessionRecord } from '../core/record.js';
 import type { SessionStore } from '../stores/session-store.js';
 import {
   RESOLVED_SESSION_OPTIONS,
@@ -51,7 +52,8 @@ export interface RawRequest extends IncomingMessage {
 /** Finds or opens the session of a request: one for each raw request. */
 @Injectable()
 export class RequestSessions {
-  readonly #services: RequestSessionServices;
+  /** For the framework: sessions outside requests share them. */
+  readonly services: RequestSessionServices;
 
   constructor(
     @Inject(SESSION_STORE) store: SessionStore,
@@ -62,13 +64,14 @@ export class RequestSessions {
     @Inject(CsrfTokens) csrfTokens: CsrfTokens,
     @Optional() @Inject(SESSION_USER_SOURCE) users?: UserSource,
   ) {
+    store.onExpired = (record) => events.emit('ended', { ...subjectOf(record), reason: reasonOf(record) });
     const backend =
       ownBackendOf(store, { options, clock, events }) ??
       new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
-    const { rotationGraceMs } = options;
+    const { rotationGraceMs, saveEveryRequest } = options;
     events.isDebugging ||= options.debug;
-    this.#services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs, users };
+    this.services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs, saveEveryRequest, users };
   }
 
   /** The session of a raw request, if anything has asked for it. */
@@ -78,7 +81,7 @@ export class RequestSessions {
 
   /** The session of a raw request; costs no more than an object until it is loaded. */
   of(raw: RawRequest, response?: ServerResponse): RequestSession {
-    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.#services));
+    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.services));
   }
 }
 
@@ -90,6 +93,11 @@ export function requestSessionOf(request: { raw?: RawRequest } & RawRequest): Re
 /** Lets a raw request of Fastify find its response. */
 export function rememberReply(raw: RawRequest, reply: ReplyLike): void {
   raw[REPLY] = reply;
+}
+
+/** Why the time of a session is over. */
+function reasonOf({ expiresAt, absoluteExpiresAt }: SessionRecord): EndReason {
+  return expiresAt >= absoluteExpiresAt ? 'absolute' : 'idle';
 }
 
 function exchangeOf(raw: RawRequest, given: ServerResponse | undefined): Exchange {

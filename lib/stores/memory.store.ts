@@ -39,7 +39,10 @@ export class MemorySessionStore extends SessionStore {
 
   // Records are never changed in place, so the stored object itself can be handed out.
   async load(key: string): Promise<SessionRecord | undefined> {
-    return this.#unexpired(key);
+    const met = this.#records.get(key);
+    const record = this.#unexpired(key);
+    if (met && !record && !met.gone) this.onExpired?.(met);
+    return record;
   }
 
   async create(key: string, record: SessionRecord): Promise<boolean> {

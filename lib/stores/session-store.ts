@@ -63,6 +63,12 @@ export abstract class SessionStore {
   readonly expiresByItself: boolean = false;
 
   /**
+   * Set by the framework. A store that deletes an expired session when `load` meets it tells of it here, once; of
+   * tombstones never. Not for what leaves unseen, by a sweep or by itself.
+   */
+  onExpired: ((record: SessionRecord) => void) | undefined;
+
+  /**
    * Finds a living session, or the tombstone of one.
    *
    * @returns the record, a tombstone (`record.gone`), or undefined: unknown or expired, the same to the caller

@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals';
 import { Body, Controller, Get, Post, Query } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
-import { Session } from 'nest-session';
+import { Passive, Session, SessionStore } from 'nest-session';
 import { Browser } from '../support/browser.js';
 import { describeLaw, gate, keyOfCookie } from '../support/laws.js';
 
@@ -23,6 +23,13 @@ class Pages {
   @Post('write')
   write(@Session() session: Data) {
     session.set('views', (session.get('views') ?? 0) + 1);
+    return {};
+  }
+
+  @Post('poll')
+  @Passive()
+  poll(@Session() session: Data & Session<{ polled: boolean }>) {
+    session.set('polled', true);
     return {};
   }
 
@@ -221,6 +228,54 @@ describeLaw('law 10: deadlines hold on the server', { controllers: [Pages] }, (l
     touch.open();
     await reading;
     expect((await law.store.load(visitor.key))?.expiresAt).toBe(now() + 5 * MINUTE);
+  });
+
+  it('leaves the deadline where it is when a passive route saves, also where a visitor moves it meanwhile', async () => {
+    const visitor = await visitorWithSession();
+    const created = now();
+    law.app.clock.advance('1d');
+    await visitor.post('/poll');
+    const passed = await law.store.load(visitor.key);
+    expect([passed?.lastSeenAt, passed?.expiresAt]).toEqual([created, created + 14 * DAY]);
+    const save = gate(law.store, 'save');
+    const polling = visitor.post('/poll');
+    await save.reached;
+    await visitor.get('/read');
+    save.open();
+    expect((await polling).status).toBe(201);
+    const moved = await law.store.load(visitor.key);
+    expect([moved?.lastSeenAt, moved?.expiresAt]).toEqual([now(), now() + 14 * DAY]);
+  });
+
+  it('ends a session soon whose cookie never came back, and as any when it did', async () => {
+    const wary = await law.another({ session: { unconfirmedTimeout: '1h' } });
+    const [bot, visitor] = [new Browser(wary.url), new Browser(wary.url)];
+    const created = now();
+    for (const each of [bot, visitor]) await each.post('/start');
+    const keys = await Promise.all(
+      [bot, visitor].map(async (each) => keyOfCookie(await each.cookie('sessionid'))),
+    );
+    for (const key of keys) expect((await law.store.load(key))?.expiresAt).toBe(created + 60 * MINUTE);
+    await visitor.get('/read');
+    law.app.clock.advance('1h');
+    const [gone, alive] = await Promise.all(keys.map((key) => law.store.load(key)));
+    expect([gone, alive?.expiresAt, alive?.absoluteExpiresAt]).toEqual([
+      ...[undefined, created + 14 * DAY, created + 30 * DAY],
+    ]);
+  });
+
+  it('drops the touch that confirms a session when an overlapping request set another expiry', async () => {
+    const wary = await law.another({ session: { unconfirmedTimeout: '1h' } });
+    const visitor = new Browser(wary.url);
+    await visitor.post('/start');
+    const touch = gate(wary.get<SessionStore>(SessionStore), 'touch');
+    const reading = visitor.get('/read');
+    await touch.reached;
+    await visitor.post('/expiry?in=5m');
+    touch.open();
+    await reading;
+    const key = keyOfCookie(await visitor.cookie('sessionid'));
+    expect((await law.store.load(key))?.expiresAt).toBe(now() + 5 * MINUTE);
   });
 
   it('keeps the expiry that an overlapping request set when a value is saved', async () => {

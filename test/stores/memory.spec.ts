@@ -3,6 +3,24 @@ import { aRecord, describeSessionStore, FakeClock, newKey } from 'nest-session/t
 
 describeSessionStore('MemorySessionStore', async ({ clock }) => new MemorySessionStore(clock));
 
+describe('MemorySessionStore, when it meets an expired session', () => {
+  it('lets it go, and tells of it once; of a tombstone never', async () => {
+    const clock = new FakeClock();
+    const store = new MemorySessionStore(clock);
+    const told: unknown[] = [];
+    store.onExpired = (record) => told.push(record);
+    const [key, ended] = [newKey(), newKey()];
+    const record = aRecord({ expiresAt: clock.now() + 1_000 });
+    await store.create(key, record);
+    await store.create(ended, aRecord());
+    await store.delete(ended, clock.now() + 1_000);
+    expect(await store.load(key)).toBe(record);
+    clock.advance('1s');
+    for (const each of [key, key, ended]) expect(await store.load(each)).toBeUndefined();
+    expect(told).toEqual([record]);
+  });
+});
+
 class SmallStore extends MemorySessionStore {
   protected override readonly maxRecords = 100;
 }

@@ -56,11 +56,15 @@ await describeDatabases('Several processes', ({ entity, name, create }) => {
     const here = { TZ: 'Pacific/Kiritimati' }; // UTC+14
     const there = { TZ: 'Pacific/Pago_Pago' }; // UTC-11
     await processes.run([{ task: 'writeOnce', options, key: living, record }], there);
-    const over = aRecord({ expiresAt: now - 1 });
-    await processes.run([{ task: 'writeOnce', options, key: expired, record: over }], there);
+    for (const key of [expired, newKey()]) {
+      const over = aRecord({ expiresAt: now - 1 });
+      await processes.run([{ task: 'writeOnce', options, key, record: over }], there);
+    }
 
     const [seen] = await processes.run([{ task: 'look', options, living, expired }], here);
-    expect(seen).toMatchObject({ offsetMinutes: -14 * 60, record, expired: null, living: 1, deleted: 1 });
+    expect(seen).toMatchObject({ offsetMinutes: -14 * 60, record, expired: null, living: 1 });
+    // The one that was met leaves by itself, as soon or later.
+    expect([1, 2]).toContain((seen as { deleted: number }).deleted);
     expect(await store.load(living)).toMatchObject({ createdAt: now - 5_000, expiresAt: now + 60_000 });
   });
 

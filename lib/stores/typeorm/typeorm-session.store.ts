@@ -30,6 +30,7 @@ import {
 } from '../session-store.js';
 import { deleteExpiredRows } from './delete-expired-rows.js';
 import { isDuplicate } from './driver-errors.js';
+import { ExpiredRows } from './expired-rows.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
 import { columnsOf, recordOf, renamedMarkOf } from './session-row.js';
@@ -94,6 +95,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   readonly #serializer: SessionSerializer;
   /** The rows behind records that were handed out, so that a save need not read again. */
   readonly #rows = new WeakMap<SessionRecord, RowState>();
+  readonly #expired = new ExpiredRows((record) => this.onExpired?.(record));
   #openTable: SessionTable | undefined;
 
   constructor(
@@ -147,6 +149,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     const rows = await this.#table.load(key);
     const now = this.#clock.now();
     const row = rows.find((found) => found.key === key);
+    if (row && row.expiresAt <= now) this.#expired.delete(this.#table, row, now);
     if (row) return row.expiresAt > now ? this.#remember(recordOf(row), row) : undefined;
     return rows[0] && renamedMarkOf(rows[0], now);
   }
@@ -229,7 +232,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   override countExpired(): Promise<number> {
-    return this.#table.count({ ...this.#expired(), gone: IsNull() });
+    return this.#table.count({ ...this.#over(), gone: IsNull() });
   }
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
@@ -255,6 +258,11 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     return this.#table.count(this.#livingOfAnyFormat());
   }
 
+  /** The data source stays open; what is being deleted in the background is waited for. */
+  override close(): Promise<void> {
+    return this.#expired.settled();
+  }
+
   /** On first use, for only an initialised data source knows its entities. */
   get #table(): SessionTable {
     return (this.#openTable ??= new SessionTable(this.#dataSource, this.#entity));
@@ -270,7 +278,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** Sessions and tombstones that may be cleared. */
-  #expired(): RowsWhere {
+  #over(): RowsWhere {
     return { expiresAt: LessThanOrEqual(this.#clock.now()), format: LessThanOrEqual(RECORD_FORMAT) };
   }
 

@@ -38,6 +38,15 @@ export function renameAndDelete({ describe, it }: TestRunner, subject: Subject):
       assert.equal(renamed?.handle, record.handle);
     });
 
+    it('leaves the deadline as it is stored when that was computed from another policy', async () => {
+      const [key, record] = await created({ policy: 'theirs' });
+      const newer = newKey();
+      const expiresAt = record.expiresAt + 9_000;
+      const { lastSeenAt } = record;
+      await subject.store.rename(key, newer, aChange({ basedOn: 'keep', lastSeenAt, expiresAt }));
+      expectRecord(await subject.store.load(newer), record);
+    });
+
     it('leaves the old key unknown when no tombstone was asked for', async () => {
       const [key] = await created();
       await subject.store.rename(key, newKey(), aChange());
