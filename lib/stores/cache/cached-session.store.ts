@@ -250,6 +250,7 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     const base = await make();
     await (base as Partial<OnModuleInit>).onModuleInit?.();
     this.expiresByItself = base.expiresByItself;
+    base.onExpired = (record) => this.onExpired?.(record);
     return base;
   }
 }

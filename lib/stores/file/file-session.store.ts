@@ -109,7 +109,8 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   async load(key: string): Promise<SessionRecord | undefined> {
     const record = await this.#reading(() => this.#read(key));
     if (!record || record.expiresAt > this.#clock.now()) return record;
-    await this.#removeExpired(key).catch(() => undefined); // it is over in any case; clearing finds it again
+    const removed = await this.#removeExpired(key).catch(() => undefined); // or clearing finds it again
+    if (removed && !removed.gone) this.onExpired?.(removed);
     return undefined;
   }
 
