@@ -9,13 +9,8 @@ export type {
   SessionUsersOption,
 } from './auth/auth-options.js';
 export { CurrentUser } from './auth/current-user.decorator.js';
-export {
-  type LoginOptions,
-  type LogoutOptions,
-  SessionAuth,
-  type SessionOfRequest,
-  type UserSession,
-} from './auth/session-auth.js';
+export type { LoginOptions, LogoutOptions, SessionOfRequest, UserSession } from './auth/login-options.js';
+export { SessionAuth } from './auth/session-auth.js';
 export { safeNext } from './auth/safe-next.js';
 export { SessionGuard } from './auth/session.guard.js';
 export { type EpochMs, SessionClock, SystemClock } from './core/clock.js';

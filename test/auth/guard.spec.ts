@@ -11,8 +11,10 @@ import {
   type INestApplication,
   Injectable,
   Module,
+  Param,
   Post,
   type Provider,
+  Req,
   type Type,
   UnauthorizedException,
   UseFilters,
@@ -120,6 +122,23 @@ class TeapotFilter implements ExceptionFilter {
 class Filtered {
   @Get() @Authenticated() page() {
     return 'closed';
+  }
+}
+
+/** Hands the guard what a resolver or a gateway would be guarded by. */
+@Controller('elsewhere')
+class Elsewhere {
+  constructor(private readonly guard: SessionGuard) {}
+
+  @Get(':type')
+  async page(@Param('type') type: string, @Req() request: object) {
+    const context = {
+      getType: () => type,
+      getClass: () => Elsewhere,
+      getHandler: () => this.page,
+      getArgByIndex: (index: number) => (index === 2 ? { req: request } : undefined),
+    };
+    return { isIn: await this.guard.canActivate(context as unknown as ExecutionContext) };
   }
 }
 
@@ -400,6 +419,14 @@ describe.each(platforms)('the guard on %s', (platform) => {
     const grace = await loggedIn(visitor(), person);
     expect((await grace.get('/maybe')).json()).toEqual({ id: person.id, name: 'Grace' });
     expect((await visitor().get('/maybe')).json()).toEqual({ id: null, name: null });
+  });
+
+  it('guards a resolver whose context has the request, and lets in nobody by what it does not know', async () => {
+    const { visitor } = await start({}, { controllers: [People, Elsewhere], providers: [SessionGuard] });
+    const ada = await loggedIn(visitor(), newPerson());
+    expect((await ada.get('/elsewhere/graphql')).json()).toEqual({ isIn: true });
+    expect((await visitor().get('/elsewhere/graphql')).json().code).toBe('NOT_AUTHENTICATED');
+    expect((await ada.get('/elsewhere/ws')).status).toBe(500);
   });
 
   it('a failing user provider is an error and not an anonymous visitor', async () => {

@@ -1,5 +1,5 @@
 import { Browser } from '../support/browser.js';
-import { describeLaw, gate } from '../support/laws.js';
+import { describeLaw, failing, gate } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People } from '../support/people.js';
 
 const limited = (limit: number, onExceed: 'end-oldest' | 'refuse') => ({
@@ -56,6 +56,17 @@ describeLaw('maxSessions that ends the oldest', limited(1, 'end-oldest'), (law) 
     expect((await login).status).toBe(201);
     expect((await first.get('/me')).status).toBe(401);
     expect((await second.get('/me')).status).toBe(200);
+  });
+
+  it('a login whose limit cannot be held is a 503 without a cookie', async () => {
+    const { findByUser } = law.store;
+    Object.assign(law.store, { findByUser: failing });
+    try {
+      const answer = await law.visitor().post(`/login?user=${newPerson().id}`);
+      expect([answer.status, answer.setCookies]).toEqual([503, []]);
+    } finally {
+      Object.assign(law.store, { findByUser });
+    }
   });
 
   it('keeps the users apart', async () => {
