@@ -160,9 +160,13 @@ describeWithServers('What RedisSessionStore does on one node', () => {
       expect(await store.save(key, aChange({ cleared: true, set: { c: '1' } }))).toBe(true);
       const saved = await store.load(key);
       expect([saved?.corrupt, { ...saved?.values }]).toEqual([undefined, { c: '1' }]);
-      await server.send('HSET', PREFIX + key, 'm', 'rubbish');
-      expect(await store.load(key)).toBeUndefined();
-      expect(await store.save(key, aChange())).toBe(false);
+      for (const rubbish of ['rubbish', '', '1.', `1.${'-'.repeat(58)}`, '1.short', `1.${'a'.repeat(70)}`]) {
+        await server.send('HSET', PREFIX + key, 'm', rubbish);
+        expect(await store.load(key)).toBeUndefined();
+        expect(await store.save(key, aChange())).toBe(false);
+        expect(await store.touch(key, aChange())).toBe(false);
+        expect(await store.delete(key)).toBe(false);
+      }
       expect(await store.count()).toBe(await livingKeys());
     });
 

@@ -5,11 +5,11 @@ import {
   type SessionRecord,
   type SessionTouch,
 } from '../../core/record.js';
-import { SessionFormatException } from '../../errors.js';
 import type { RenameOutcome } from '../session-store.js';
 import { blockerOf, giveUp, markOf, renameInCluster, type RenameSteps } from './cluster-rename.js';
 import type { RedisClient } from './redis-client.js';
 import { RedisLink } from './redis-link.js';
+import { fieldMap, isNo, isYes, newerFormat } from './replies.js';
 import type { Script } from './script.js';
 import {
   BLOCK,
@@ -284,28 +284,6 @@ export class RedisSessions implements RenameSteps {
   #timeToLive(until: EpochMs): string {
     return String(Math.max(1, Math.ceil(until - this.clock.now() + SLACK_MS)));
   }
-}
-
-/** Scripts answer 1, 0 or something else; a client may give numbers as texts. */
-function isYes(answer: unknown): boolean {
-  return answer === 1 || answer === '1';
-}
-
-function isNo(answer: unknown): boolean {
-  return answer === 0 || answer === '0';
-}
-
-function newerFormat(meta: string | null | undefined): Error {
-  const record = readMeta(meta)?.record;
-  return new SessionFormatException(record?.handle ?? '', record?.format ?? RECORD_FORMAT + 1);
-}
-
-/** HGETALL's reply, in the shape that the client and the protocol's version give it. */
-function fieldMap(reply: unknown): Map<string, string> {
-  if (!Array.isArray(reply)) return new Map(Object.entries(reply as Record<string, string>));
-  const fields = new Map<string, string>();
-  for (let i = 0; i < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]));
-  return fields;
 }
 
 function withValue(record: SessionRecord, name: string, stored: string | undefined): SessionRecord {

@@ -1,5 +1,11 @@
 import { Script } from './script.js';
 
+/**
+ * Redis drops what is over so much later: it is the store's clock that judges, and a clock that stands still in a test, or
+ * that is a little behind, must not find its session gone.
+ */
+export const SLACK_MS = 1_000;
+
 /*
  * What changes a session is one script: it checks, writes and sets the time to live in one step, so that there is never a
  * part of a hash, and never one that is created again.
@@ -11,12 +17,6 @@ import { Script } from './script.js';
  *
  * A script that needs a living session answers 0 where there is none, and the meta field where the format is newer.
  */
-/**
- * Redis drops what is over so much later: it is the store's clock that judges, and a clock that stands still in a test, or
- * that is a little behind, must not find its session gone.
- */
-export const SLACK_MS = 1_000;
-
 const PRELUDE = `
 local now, format, indexes, member = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
@@ -31,7 +31,7 @@ local function whole(number) return string.format('%.0f', number) end
 local function read(key)
   local found = redis.call('HMGET', key, 'm', 'p', 'u')
   local written, rest = string.match(found[1] or '', '^(%d+)%.(.+)$')
-  if not written then return nil end
+  if not written or #rest < 58 or #rest > 59 or not string.find(rest, '^%w+$', 23) then return nil end
   local handle = string.sub(rest, 1, 1) == '.' and redis.call('HGET', key, 'h')
   return {
     handle = handle, meta = found[1], format = written, head = string.sub(rest, 1, 31), seen = string.sub(rest, 32, 40),

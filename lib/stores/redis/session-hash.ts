@@ -15,7 +15,8 @@ import { readText, writeText } from './stored-text.js';
  *   n        during a rename in a cluster: when it is given up, and the new key
  *   :name    a value
  *
- * scripts.ts knows the positions in the meta field too.
+ * scripts.ts knows the positions in the meta field too. A newer format keeps its shape, so that an older release can tell
+ * whose it is, how long it lives, and that it must not touch it.
  */
 export const VALUE = ':';
 export const TIME_LENGTH = 9;
