@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { FakeClock } from 'nest-session/testing';
 import { applyChange, applyTouch, type SessionRecord } from '../../../lib/core/record.js';
 import { jsonSerializer } from '../../../lib/core/serializer.js';
@@ -197,6 +198,84 @@ describe('SessionState', () => {
 
     expect([state.absoluteExpiresAt, state.expiresAt]).toEqual([NOW + 9 * HOUR, NOW + 9 * HOUR]);
     expect(anonymous().state.absoluteExpiresAt).toBe(NOW + 10 * HOUR);
+  });
+
+  describe('of a visit that is none', () => {
+    it.each(['passive', 'nobody'] as const)('plans no touch: %s', (visit) => {
+      const { state, clock } = stored();
+      state.visit = visit;
+      clock.advance('30m');
+      expect(state.plan()).toBeUndefined();
+    });
+
+    it.each(['passive', 'nobody'] as const)(
+      'plans a save that keeps the deadline which is stored then: %s',
+      (visit) => {
+        const { state, clock } = stored({ policy: 'idle:120000' });
+        state.visit = visit;
+        clock.advance('1m');
+        state.values.set('m', 2);
+        const { lastSeenAt, expiresAt } = recordOf();
+        expect(state.plan()).toMatchObject({ change: { basedOn: 'keep', lastSeenAt, expiresAt } });
+      },
+    );
+
+    it('plans what a login and setExpiry ask for', () => {
+      const login = stored().state;
+      login.visit = 'passive';
+      login.authenticate({ userId: '7', auth: { at: NOW }, absoluteTimeoutMs: 5 * HOUR });
+      expect(login.plan()).toMatchObject({ change: { basedOn: '', lastSeenAt: NOW, expiresAt: NOW + HOUR } });
+      const { state } = stored();
+      state.visit = 'nobody';
+      state.setExpiry('5m');
+      expect(state.plan()).toMatchObject({ change: { expiresAt: NOW + 5 * MINUTE, policy: 'idle:300000' } });
+    });
+  });
+
+  it('moves a deadline by visits and setExpiry alone, and the absolute one by nothing', () => {
+    const expiry = fc.oneof(
+      fc.integer({ min: 1, max: 20 * 3600 }),
+      fc.constantFrom('browser' as const, undefined, '5m'),
+      fc.integer({ min: 1, max: 20 }).map((hours) => new Date(NOW + hours * HOUR)),
+    );
+    const request = fc.record({
+      waitMs: fc.integer({ min: 0, max: 40 * MINUTE }),
+      visit: fc.constantFrom('active' as const, 'passive' as const, 'nobody' as const),
+      sets: fc.boolean(),
+      cycles: fc.boolean(),
+      expiry: fc.option(expiry.map((to) => ({ to }))),
+    });
+    const policies = fc.constantFrom('', 'unconfirmed', 'unconfirmed:idle:600000', 'idle:7200000', 'browser');
+    const options = { ...OPTIONS, unconfirmedTimeoutMs: 10 * MINUTE };
+    const requests = fc.array(request, { maxLength: 12 });
+    fc.assert(
+      fc.property(policies, requests, (policy, all) => {
+        const clock = new FakeClock(NOW);
+        const expiresAt = NOW + 10 * MINUTE;
+        let record = recordOf({ policy, expiresAt });
+        for (const { waitMs, visit, sets, cycles, expiry: asked } of all) {
+          clock.set(clock.now() + waitMs);
+          if (record.expiresAt <= clock.now()) return;
+          const identity = { id: 'id', key: 'key', record };
+          const state = new SessionState('living', identity, options, clock, () => {});
+          state.visit = visit;
+          if (sets) state.values.set('at', clock.now());
+          if (cycles) state.cycleId();
+          if (asked) state.setExpiry(asked.to);
+          const plan = state.plan();
+          if (plan?.kind === 'end') return;
+          done(state, plan);
+          const after = state.stored?.record as SessionRecord;
+          expect(after.absoluteExpiresAt).toBe(record.absoluteExpiresAt);
+          expect(after.expiresAt).toBeLessThanOrEqual(record.absoluteExpiresAt);
+          const isMarked = record.policy.startsWith('unconfirmed');
+          if (!asked && (visit === 'nobody' || (visit === 'passive' && !isMarked)))
+            expect([after.expiresAt, after.lastSeenAt]).toEqual([record.expiresAt, record.lastSeenAt]);
+          if (visit === 'passive') expect(after.lastSeenAt).toBe(record.lastSeenAt);
+          record = after;
+        }
+      }),
+    );
   });
 
   it('names the handle of the session whose text is corrupt', () => {
