@@ -1,11 +1,11 @@
 import { SECRET } from '../support/http-app.js';
 import { Browser } from '../support/browser.js';
-import { describeLaw, keyOfCookie } from '../support/laws.js';
+import { describeLaw, keyOfCookie, withUsers } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People } from '../support/people.js';
 
 const options = { controllers: [People], session: { auth: { users: AppUsers, meta: true } } };
 
-describeLaw('the sessions of a user', options, (law) => {
+describeLaw('the sessions of a user', { ...options, on: withUsers }, (law) => {
   it('are listed, last seen first, with what the login came from', async () => {
     const ada = newPerson();
     const [phone, laptop] = [law.visitor(), law.visitor()];

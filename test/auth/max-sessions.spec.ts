@@ -1,5 +1,5 @@
 import { Browser } from '../support/browser.js';
-import { describeLaw, failing, gate } from '../support/laws.js';
+import { describeLaw, failing, gate, withUsers } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People } from '../support/people.js';
 
 const limited = (limit: number, onExceed: 'end-oldest' | 'refuse') => ({
@@ -7,7 +7,7 @@ const limited = (limit: number, onExceed: 'end-oldest' | 'refuse') => ({
   session: { auth: { users: AppUsers, maxSessions: { limit, onExceed } } },
 });
 
-describeLaw('maxSessions that ends the oldest', limited(1, 'end-oldest'), (law) => {
+describeLaw('maxSessions that ends the oldest', { ...limited(1, 'end-oldest'), on: withUsers }, (law) => {
   it('a login ends the one before', async () => {
     const ada = newPerson();
     const first = await loggedIn(law.visitor(), ada);
@@ -78,7 +78,7 @@ describeLaw('maxSessions that ends the oldest', limited(1, 'end-oldest'), (law) 
   });
 });
 
-describeLaw('maxSessions that refuses', limited(2, 'refuse'), (law) => {
+describeLaw('maxSessions that refuses', { ...limited(2, 'refuse'), on: withUsers }, (law) => {
   it('refuses a login beyond the limit, which changes nothing, and allows one after a logout', async () => {
     const ada = newPerson();
     const [first, second] = [await loggedIn(law.visitor(), ada), await loggedIn(law.visitor(), ada)];

@@ -1,5 +1,5 @@
 import type { Answer, Browser } from '../support/browser.js';
-import { type Command, describeLaw, gate, type Law } from '../support/laws.js';
+import { type Command, describeLaw, gate, type Law, oneOfEachKind } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People, type Person } from '../support/people.js';
 
 const options = { controllers: [People], session: { auth: { users: AppUsers, loginUrl: '/login' } } };
@@ -74,7 +74,7 @@ const PAIRS: [name: string, begins: 'anonymous' | 'logged in', one: Move, other:
   ['an expiry and a login', 'logged in', expiry, login, 'in'],
 ];
 
-describeLaw('two overlapping requests', options, (law) => {
+describeLaw('two overlapping requests', { ...options, on: oneOfEachKind }, (law) => {
   /** Lets `slow` wait at its command, for `quick` to be answered meanwhile. */
   const overlap = async (
     slow: Move,

@@ -16,6 +16,8 @@ import { forgetAll, newPrefix, REDIS_URL, redisIsThere } from './redis-service.j
 export interface LawStore {
   readonly name: string;
   readonly isAvailable: boolean;
+  /** It finds no sessions by user. */
+  readonly lacksUsers?: boolean;
   /** Opens a place of its own for one run; `wiring` may be used by several applications. */
   open(): Promise<{
     wiring: { store: SessionStoreOption; imports?: ModuleMetadata['imports'] };
@@ -68,6 +70,7 @@ function sharedCache(cache: Cache): DynamicModule {
 const cache: LawStore = {
   name: 'cache',
   isAvailable: true,
+  lacksUsers: true,
   open: async () => {
     const entries = new Map<string, string>();
     const imports = [sharedCache(createCache({ stores: [new Keyv({ store: entries })] }))];

@@ -11,7 +11,16 @@ export interface LawOptions {
   providers?: Provider[];
   session?: Partial<SessionModuleOptions>;
   setUp?: (app: INestApplication, platform: PlatformName) => unknown;
+  /** [all] The stores to which the tests apply. */
+  on?: (store: LawStore) => boolean;
 }
+
+/** The stores that find sessions by user. */
+export const withUsers = (store: LawStore): boolean => !store.lacksUsers;
+
+/** One store for each way of keeping sessions that finds them by user: for what takes long, and is the same code in the others. */
+export const oneOfEachKind = ({ name }: LawStore): boolean =>
+  ['memory', 'SQLite', 'PostgreSQL', 'Redis'].includes(name);
 
 /** What a law's tests work with: one application for all of them, a visitor for each. */
 export interface Law {
@@ -31,7 +40,8 @@ export type Command = (typeof COMMANDS)[number];
 
 /** Runs the tests of a law on Express and on Fastify, over every store that is there. */
 export function describeLaw(title: string, options: LawOptions, tests: (law: Law) => void): void {
-  describe.each(lawStores)(`${title} · $name`, (lawStore: LawStore) => {
+  const stores = options.on ? lawStores.filter(options.on) : lawStores;
+  describe.each(stores)(`${title} · $name`, (lawStore: LawStore) => {
     const test = lawStore.isAvailable ? describe : describe.skip;
     test.each(platforms)('%s', (platform) => {
       let app: TestApp;
@@ -42,7 +52,7 @@ export function describeLaw(title: string, options: LawOptions, tests: (law: Law
       const others: TestApp[] = [];
       const clock = new FakeClock();
 
-      const start = ({ setUp, session, ...rest }: LawOptions) =>
+      const start = ({ setUp, session, on: _, ...rest }: LawOptions) =>
         startApp({ platform, clock, ...wiring, session, setUp: (nest) => setUp?.(nest, platform), ...rest });
 
       beforeAll(async () => {
