@@ -1,10 +1,17 @@
 import { jest } from '@jest/globals';
 import { Controller, Logger, Post, Query } from '@nestjs/common';
-import { MemorySessionStore, Session, SessionAuth, SessionEvents, SessionStore } from 'nest-session';
+import {
+  Authenticated,
+  MemorySessionStore,
+  Session,
+  SessionAuth,
+  SessionEvents,
+  SessionStore,
+} from 'nest-session';
 import { Browser } from '../support/browser.js';
 import { platforms, SECRET, startApp, type TestApp } from '../support/http-app.js';
 import { keyOfCookie } from '../support/laws.js';
-import { AppUsers, loggedIn, newPerson, People, type Person } from '../support/people.js';
+import { AppUsers, loggedIn, newPerson, People, type Person, personOf } from '../support/people.js';
 import type { AnySession } from '../support/stage.js';
 
 /** What went wrong elsewhere (docs/security.md), where no other test shows that it does not happen here. */
@@ -30,6 +37,24 @@ class Values {
   @Post('flush')
   async flush(@Session() session: AnySession) {
     await session.flush();
+    return {};
+  }
+
+  @Post('login-by-provider')
+  async loginByProvider(@Session() session: AnySession, @Query() { user, at }: { user: string; at: string }) {
+    await this.auth.login(session, personOf(user), { authenticatedAt: new Date(Number(at)) });
+    return {};
+  }
+
+  @Post('recent')
+  @Authenticated({ within: '10m' })
+  recent() {
+    return {};
+  }
+
+  @Post('strong')
+  @Authenticated({ within: '10m', level: 2 })
+  strong() {
     return {};
   }
 
@@ -144,7 +169,7 @@ describe.each(platforms)('what went wrong elsewhere, on %s', (platform) => {
       for (const value of [String(handle), cookie, keyOfCookie(cookie)]) {
         const fields = { session: value, sessionid: value, handle: value };
         const query = new URLSearchParams({ ...fields, user: ada.id });
-        await victim.request('POST', `/login?${query}`, {
+        await victim.request('POST', `/login?${query.toString()}`, {
           headers: { 'content-type': type, authorization: `Bearer ${value}`, 'x-session-id': value },
           body: type === 'application/json' ? JSON.stringify(fields) : new URLSearchParams(fields).toString(),
         });
@@ -230,9 +255,25 @@ describe.each(platforms)('what went wrong elsewhere, on %s', (platform) => {
   it('a confirmation that names a lower level lowers the session to it', async () => {
     const browser = visitor();
     await browser.post(`/login?user=${newPerson().id}&level=2`);
+    expect((await browser.post('/strong')).status).toBe(201);
     await browser.post('/confirm-password');
-    const record = await store.load(keyOfCookie(await browser.cookie('sessionid')));
 
-    expect(JSON.parse(String(record?.values['_nest.auth']))).toMatchObject({ level: 1 });
+    expect((await browser.post('/strong')).json().code).toBe('SECOND_FACTOR_REQUIRED');
+  });
+
+  // OWASP ASVS 7.6.1
+  it('a login is as old as the provider says, and never newer than now', async () => {
+    const browser = visitor();
+    const login = async (minutes: number) => {
+      const at = app.clock.now() + minutes * 60_000;
+      await browser.post(`/login-by-provider?user=${newPerson().id}&at=${at}`);
+      return (await browser.post('/recent')).json().code;
+    };
+
+    expect(await login(-11)).toBe('REAUTHENTICATION_REQUIRED');
+    expect(await login(-9)).toBeUndefined();
+    expect(await login(60)).toBeUndefined();
+    app.clock.advance('11m');
+    expect((await browser.post('/recent')).json().code).toBe('REAUTHENTICATION_REQUIRED');
   });
 });
