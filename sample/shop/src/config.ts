@@ -33,6 +33,8 @@ export class ShopConfig {
   /** Seconds: a session ends when nobody used it for so long, and so long after its beginning in any case. */
   readonly idleTimeout = 14 * DAY;
   readonly absoluteTimeout = 30 * DAY;
+  /** For those who asked to be remembered. */
+  readonly rememberFor = 90 * DAY;
 
   constructor(
     readonly port: number,
@@ -46,16 +48,18 @@ export class ShopConfig {
     readonly redisPrefix: string,
     /** Where the file store keeps its sessions. */
     readonly sessionFolder: string,
+    /** Two users whose passwords stand on the login page. */
+    readonly isDevelopment: boolean,
   ) {}
 
-  /** Whether anything is kept in the database. */
-  get usesDatabase(): boolean {
-    return this.store === 'typeorm' || this.store === 'cached';
+  /** Whether the store finds the sessions of a user: an encrypted cookie and a cache have no index. */
+  get findsSessionsByUser(): boolean {
+    return this.store !== 'cookie' && this.store !== 'cache';
   }
 
   /** For the log: names the kind of database, never its address, which may hold a password. */
   describeStore(): string {
-    return `sessions in ${this.store === 'typeorm' ? this.database.type : STORES[this.store]}`;
+    return `users in ${this.database.type}, sessions in ${this.store === 'typeorm' ? 'the same' : STORES[this.store]}`;
   }
 }
 
@@ -75,6 +79,7 @@ export function readConfig(env: Environment, dataFolder = env.DATA_FOLDER || DAT
     env.REDIS_URL || 'redis://127.0.0.1:6379',
     env.REDIS_PREFIX || 'shop:',
     join(dataFolder, 'sessions'),
+    env.NODE_ENV !== 'production',
   );
 }
 

@@ -10,5 +10,7 @@ declare module 'nest-session' {
     views: number;
     theme: Theme;
     cart: Cart;
+    /** What an app is to show codes of; it becomes the user's when one of those came back. */
+    newTotpSecret: string;
   }
 }

@@ -29,11 +29,10 @@ export function storeOf(config: ShopConfig): SessionStoreOption {
   }
 }
 
-/** The connections that the store needs. */
-export function connectionsOf(config: ShopConfig): DynamicModule[] {
-  if (!config.usesDatabase) return [];
-  // `synchronize` creates the table of the sessions: good for a sample. Your application has migrations for that.
-  return [TypeOrmModule.forRoot({ ...config.database, autoLoadEntities: true, synchronize: true })];
+/** The database: the users are in it whatever the store is, and with `typeorm` and `cached` the sessions too. */
+export function databaseOf({ database }: ShopConfig): DynamicModule {
+  // `synchronize` creates the tables: good for a sample. Your application has migrations for that.
+  return TypeOrmModule.forRoot({ ...database, autoLoadEntities: true, synchronize: true });
 }
 
 function databaseStore({ database }: ShopConfig): Type<TypeOrmSessionStore> {

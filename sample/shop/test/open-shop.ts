@@ -7,6 +7,9 @@ import { adapterOf, furnish } from '../src/create-shop.js';
 
 export const platforms: readonly PlatformName[] = ['express', 'fastify'];
 
+export const ADA = { email: 'ada@example.com', password: 'tea-for-two-please' };
+export const GRACE = { email: 'grace@example.com', password: 'one-lump-or-two' };
+
 export interface Shop {
   readonly origin: string;
   visitor(): Visitor;
@@ -20,7 +23,8 @@ export async function openShop(
   override = (builder: TestingModuleBuilder) => builder,
 ): Promise<Shop> {
   const SESSION_SECRET = 'a secret for tests, of more than 32 characters';
-  const config = readConfig({ STORE: 'memory', SESSION_SECRET, PLATFORM: platform, ...env });
+  const inMemory = { STORE: 'memory', DATABASE_URL: 'sqlite::memory:' };
+  const config = readConfig({ ...inMemory, SESSION_SECRET, PLATFORM: platform, ...env });
   const module = await override(
     Test.createTestingModule({ imports: [AppModule.configured(config)] }),
   ).compile();
@@ -29,6 +33,11 @@ export async function openShop(
   await app.listen(0, '127.0.0.1');
   const origin = await app.getUrl();
   return { origin, visitor: () => new Visitor(new Browser(origin)), close: () => app.close() };
+}
+
+/** Where an answer leads, if anywhere. */
+export function leadsTo({ status, headers }: Answer): string | number {
+  return status === 303 ? (headers.get('location') ?? '') : status;
 }
 
 /** Somebody with a browser: sees pages, sends forms, and asks for JSON where a test wants to compare values. */
@@ -55,9 +64,21 @@ export class Visitor {
     return this.browser.request(method, path, { headers, body: body && JSON.stringify(body) });
   }
 
+  /** By the form of the login page; `more` are its other fields. */
+  logIn(person: typeof ADA, more: Record<string, string> = {}): Promise<Answer> {
+    return this.submit('/login', { ...person, ...more }, '/login');
+  }
+
+  /** Whom the shop takes this visitor for. */
+  async name(): Promise<string | undefined> {
+    const { user } = await this.json('/cart');
+    return (user as { name: string } | undefined)?.name;
+  }
+
   /** Sends a form as it stands on a page. */
   submit(path: string, fields: Record<string, string> = {}, page = '/'): Promise<Answer> {
-    const headers = { accept: 'text/html,*/*;q=0.8', referer: this.browser.origin + page };
+    const { origin } = this.browser;
+    const headers = { accept: 'text/html,*/*;q=0.8', origin, referer: origin + page };
     return this.browser.request('POST', path, { headers, body: new URLSearchParams(fields) });
   }
 }

@@ -5,8 +5,12 @@ import { PAGE, type PageMetadata } from './page-metadata.js';
 /** Browsers get what the handler returns as a page, programs get it as JSON. */
 export const Page = (template: string) => answer({ template });
 
-/** Browsers are sent on to a page (so that a reload repeats nothing), programs get what the handler returns. */
-export const ThenShow = (next: '/cart' | '/session' | 'the page before') => answer({ next });
+/**
+ * Browsers are sent on to a page (so that a reload repeats nothing), programs get what the handler returns.
+ *
+ * @param next a path · `next`: what the handler returns under this name · the page that the form stood on
+ */
+export const ThenShow = (next: `/${string}` | 'next' | 'the page before') => answer({ next });
 
 // Not a global interceptor: inside of the session's, so that a template that fails undoes what the handler did.
 const answer = (page: PageMetadata) =>

@@ -1,7 +1,7 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
 import { concatMap, type Observable } from 'rxjs';
-import { frameOf } from './frame.js';
+import { Frames } from './frames.js';
 import { PAGE, type PageMetadata } from './page-metadata.js';
 import { renderPage } from './render-page.js';
 import { SeeOther } from './see-other.js';
@@ -12,6 +12,7 @@ export class PageInterceptor implements NestInterceptor {
   constructor(
     private readonly reflector: Reflector,
     private readonly host: HttpAdapterHost,
+    private readonly frames: Frames,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler<object | undefined>): Observable<unknown> {
@@ -25,12 +26,17 @@ export class PageInterceptor implements NestInterceptor {
     const { session } = request;
 
     this.host.httpAdapter.setHeader(response, 'Vary', 'Accept');
-    if (wantsJson(request)) return { ...frameOf(session), ...model };
+    if (wantsJson(request)) return { ...(await this.frames.of(session)), ...model };
     if (page.template) {
       this.host.httpAdapter.setHeader(response, 'Content-Type', 'text/html; charset=utf-8');
-      return renderPage(response, page.template, { ...frameOf(session), ...model });
+      return renderPage(response, page.template, { session, ...(await this.frames.of(session)), ...model });
     }
     await session.save(); // here, so that a failure still gets the shop's own error page
-    throw new SeeOther(page.next?.startsWith('/') ? page.next : pageBefore(request));
+    throw new SeeOther(nextPageOf(page, model, request));
   }
+}
+
+function nextPageOf({ next }: PageMetadata, model: object | undefined, request: ShopRequest): string {
+  if (next === 'next') return (model as { next: string }).next;
+  return next?.startsWith('/') ? next : pageBefore(request);
 }

@@ -10,7 +10,7 @@ interface FastifyReply {
   viewAsync(template: string, model: object): Promise<string>;
 }
 
-/** Fills a template in the platform's own way, and so with its locals: among them `session`, once it is loaded. */
+/** Fills a template in the platform's own way, and so with its locals. (`@Render()` would add `session` and `user`.) */
 export function renderPage(response: object, template: string, model: object): Promise<string> {
   const all = { ...formats, ...model };
   if ('viewAsync' in response) return (response as FastifyReply).viewAsync(template, all);
