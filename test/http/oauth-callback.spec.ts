@@ -16,7 +16,14 @@ import {
 import { parseCookie } from 'cookie';
 import type { Response } from 'express';
 import type { FastifyReply } from 'fastify';
-import { CsrfExempt, safeNext, Session, type SessionCookieOptions } from 'nest-session';
+import {
+  CsrfExempt,
+  safeNext,
+  Session,
+  SessionAuth,
+  type SessionCookieOptions,
+  type SessionUserProvider,
+} from 'nest-session';
 import { platforms, startApp, type TestApp } from '../support/http-app.js';
 import { type IdentityProvider, startIdentityProvider } from '../support/identity-provider.js';
 import { SiteBrowser } from '../support/site-browser.js';
@@ -39,11 +46,26 @@ beforeAll(async () => {
 });
 afterAll(() => provider.close());
 
-async function exchange(code: string, verifier: string): Promise<string> {
+interface User {
+  readonly name: string;
+}
+
+/** Whoever the provider vouches for. */
+class ProviderUsers implements SessionUserProvider<User> {
+  findById(name: string): User {
+    return { name };
+  }
+
+  idOf({ name }: User): string {
+    return name;
+  }
+}
+
+async function exchange(code: string, verifier: string): Promise<User> {
   const body = new URLSearchParams({ code, code_verifier: verifier });
   const answer = await fetch(`${provider.url}/token`, { method: 'POST', body });
   if (!answer.ok) throw new ForbiddenException('The provider does not know this code.');
-  return ((await answer.json()) as { sub: string }).sub;
+  return { name: ((await answer.json()) as { sub: string }).sub };
 }
 
 function begin(state: string, verifier: string, callback: string, query: Record<string, string>): string {
@@ -59,6 +81,8 @@ const newSecret = () => randomBytes(32).toString('base64url');
 /** (a) The state is in the session. Whatever the provider sends, the login ends in a request of our own site. */
 @Controller('oauth')
 class Login {
+  constructor(private readonly auth: SessionAuth<User>) {}
+
   @Get('login')
   @Redirect()
   login(@Session() session: AnySession, @Query() query: Record<string, string>) {
@@ -103,8 +127,7 @@ class Login {
     const begun = session.pop(`login:${state}`) as Begun | undefined; // good once
     if (!begun) throw new ForbiddenException('This login did not begin here, or it is over.');
     const user = await exchange(code, begun.verifier);
-    session.cycleId();
-    session.set('user', user);
+    await this.auth.login(session, user);
     return { statusCode: 303, url: begun.next };
   }
 
@@ -117,6 +140,8 @@ class Login {
 /** (b) The state is in a cookie of the application's own, which comes along from everywhere. */
 @Controller('cookie')
 class LoginByCookie {
+  constructor(private readonly auth: SessionAuth<User>) {}
+
   @Get('login')
   @Redirect()
   login(
@@ -144,8 +169,7 @@ class LoginByCookie {
     if (begun === '' || !isSame(begun, state)) throw new ForbiddenException('This login did not begin here.');
     setCookie(response, `${LOGIN_COOKIE}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=None`);
     const user = await exchange(code, verifier);
-    session.cycleId();
-    session.set('user', user);
+    await this.auth.login(session, user);
     return { statusCode: 303, url: '/me' };
   }
 }
@@ -160,7 +184,7 @@ class Pages {
 
   @Get('me')
   me(@Session() session: AnySession) {
-    return { user: session.get('user') ?? null, cart: session.get('cart') ?? null, handle: session.handle };
+    return { user: session.userId ?? null, cart: session.get('cart') ?? null, handle: session.handle };
   }
 }
 
@@ -186,7 +210,7 @@ describe.each(platforms)('a login by a provider that posts its answer · %s', (p
   async function start(cookie: SessionCookieOptions = {}) {
     const controllers = [Login, LoginByCookie, Pages];
     // Stricter than needed: requests without a session are judged too.
-    const session = { cookie, csrf: { everyone: true } };
+    const session = { cookie, csrf: { everyone: true }, auth: { users: ProviderUsers } };
     const app = await startApp({ platform, controllers, session, trustsProxy: true });
     apps.push(app);
     const browser = () => new SiteBrowser({ 'shop.example': app.url, 'id.example': provider.url });
@@ -259,11 +283,32 @@ describe.each(platforms)('a login by a provider that posts its answer · %s', (p
     const browser = (await start()).browser();
     await browser.open(loginUrl('/oauth/callback', { as: 'ada' }));
     const first = browser.page;
-    await browser.open(loginUrl('/oauth/callback', { as: 'grace' }));
+    await browser.open(loginUrl('/oauth/callback', { as: 'ada', next: '/me?tab=2' }));
     const second = browser.page;
 
-    expect(JSON.parse((await browser.submit(first)).text)).toMatchObject({ user: 'ada' });
-    expect(JSON.parse((await browser.submit(second)).text)).toMatchObject({ user: 'grace' });
+    for (const [form, next] of [
+      [first, '/me'],
+      [second, '/me?tab=2'],
+    ] as const) {
+      const answer = await browser.submit(form);
+      expect(answer.url).toBe(SHOP + next);
+      expect(JSON.parse(answer.text)).toMatchObject({ user: 'ada' });
+    }
+  });
+
+  it('starts from nothing for somebody else: a login in another tab has to begin again', async () => {
+    const browser = (await start()).browser();
+    await browser.open(loginUrl('/oauth/callback', { as: 'ada' }));
+    await browser.submit();
+    await browser.open(`${SHOP}/cart`);
+    await browser.open(loginUrl('/oauth/callback', { as: 'grace' }));
+    const first = browser.page;
+    await browser.open(loginUrl('/oauth/callback', { as: 'ada' }));
+    const second = browser.page;
+
+    expect(JSON.parse((await browser.submit(first)).text)).toMatchObject({ user: 'grace', cart: null });
+    expect((await browser.submit(second)).status).toBe(403);
+    expect(JSON.parse((await browser.open(`${SHOP}/me`)).text)).toMatchObject({ user: 'grace' });
   });
 
   it('carries on by a page of its own that submits itself, where the cookie is Strict', async () => {

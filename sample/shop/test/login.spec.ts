@@ -29,7 +29,7 @@ describe.each(platforms)('accounts on %s', (platform) => {
       expect(account.text).toContain('Hello, Ada.');
       expect(account.text).toContain('Good to have you back, Ada.');
       expect((await visitor.json('/cart')).count).toBe(2);
-      expect((await visitor.page('/')).text).toMatch(/<a href="\/account">Ada<\/a>/);
+      expect((await visitor.page('/')).text).toMatch(/<a href="\/account" class="who">Ada<\/a>/);
     });
 
     it('does not mind capitals in the address', async () => {

@@ -54,7 +54,7 @@ export class SecondFactorController {
   async #switchOn(session: Session, user: User, secret: string, body: unknown): Promise<void> {
     const { code } = readForm(body, { code: oneTimeCode });
     if (!(await this.codes.accept(user, code, secret)))
-      throw new Mistake(400, 'That code is not right. Is the clock of your telephone?');
+      throw new Mistake(400, 'That code is not right. Please try the next one.');
     await this.auth.refresh(session, await this.users.changeTotpSecret(user, secret));
     await this.auth.confirm(session, { methods: ['otp'], level: 2 }); // they have just proved it
     session.delete('newTotpSecret');
