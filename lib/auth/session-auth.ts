@@ -11,6 +11,7 @@ import {
   NotAuthenticatedException,
   SessionExpiredException,
   SessionHeadersSentError,
+  SessionLimitException,
   SessionNotFoundException,
   SessionOptionsError,
   SessionUsageError,
@@ -97,8 +98,7 @@ export class SessionAuth<User = unknown> implements UserSource {
     if (!(await this.#users.isActive(user))) throw new NotAuthenticatedException();
     const pending = this.#pendingOf(request);
     const earlier = pending?.userId === userId ? pending : undefined;
-    const isOwn = stateOf(request).userId === userId;
-    const claim = await this.#limit?.admit(userId, isOwn ? stateOf(request).handle : undefined);
+    const claim = await this.#admit(request, userId);
     try {
       if (await this.#mustStartAnew(request, user, userId)) await request.flush('replaced');
       await this.#takeOver(stateOf(request), userId);
@@ -328,6 +328,18 @@ export class SessionAuth<User = unknown> implements UserSource {
   /** For the framework: whether a second factor is outstanding. */
   isPending(request: RequestSession): boolean {
     return this.#pendingOf(request) !== undefined;
+  }
+
+  /** Takes a place for the login where `maxSessions` refuses: none is needed in place of a session of the same user. */
+  async #admit(request: RequestSession, userId: string): Promise<Claim | undefined> {
+    const { userId: owner, handle } = stateOf(request);
+    try {
+      return await this.#limit?.admit(userId, owner === userId ? handle : undefined);
+    } catch (error) {
+      if (error instanceof SessionLimitException)
+        this.events.emit('rejected', { userId, reason: error.code });
+      throw error;
+    }
   }
 
   async #check(request: RequestSession, state: SessionState, userId: string): Promise<User | undefined> {

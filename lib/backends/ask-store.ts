@@ -9,8 +9,9 @@ import { type SessionStoreUnsupportedError } from '../stores/session-store.js';
  */
 const tracing = tracingChannel<unknown, { operation: StoreOperation }>('nest-session:store');
 
-const isTraced = (): boolean =>
-  tracing.start.hasSubscribers || tracing.asyncEnd.hasSubscribers || tracing.error.hasSubscribers;
+const spanChannels = [tracing.start, tracing.end, tracing.asyncStart, tracing.asyncEnd, tracing.error];
+
+const isTraced = (): boolean => spanChannels.some((each) => each.hasSubscribers);
 
 /** Asks a store, for no longer than `storeTimeout`; what comes later is not listened to. */
 export class AskStore {

@@ -16,9 +16,11 @@ export function subjectOf({ handle, userId }: SessionEvent): SessionEvent {
 
 /**
  * Why a session ended: `logout` · `flushed` by the application · `revoked`, also because its user is gone or has another
- * password · `replaced` by a login as somebody else · `limit`, too many of one user · `idle`, `absolute`: its time was over.
+ * password · `replaced` by a login as somebody else · `limit`, too many of one user.
+ *
+ * A session whose time is over ends without an event: nobody is there at that moment.
  */
-export type EndReason = 'logout' | 'flushed' | 'revoked' | 'replaced' | 'limit' | 'idle' | 'absolute';
+export type EndReason = 'logout' | 'flushed' | 'revoked' | 'replaced' | 'limit';
 
 /** Why a request was turned away: the code of the exception, or `cookie`: one under our name that is not ours. */
 export type RejectReason =

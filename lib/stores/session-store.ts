@@ -201,7 +201,10 @@ export abstract class SessionStore {
     await this.load('0'.repeat(64));
   }
 
-  /** Releases what the store itself opened; what it was given stays open. */
+  /**
+   * Releases what the store itself opened; what it was given stays open. Called at the shutdown, after the last request has
+   * committed: a connection that another module owns may be closed already.
+   */
   async close(): Promise<void> {}
 
   #nothingToClear(operation: string): Promise<number> {

@@ -520,6 +520,7 @@ it('is for HTTP: other kinds of contexts pass', () => {
     undefined as never,
     undefined as never,
     undefined as never,
+    undefined as never,
   );
   for (const type of ['rpc', 'ws', 'graphql'])
     expect(guard.canActivate({ getType: () => type } as never)).toBe(true);

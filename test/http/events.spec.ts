@@ -171,6 +171,32 @@ describe.each(platforms)('events on %s', (platform) => {
     ]);
   });
 
+  it('say when a request came from another origin, or with another token, and when a user has too many sessions', async () => {
+    const strict = await startApp({
+      platform,
+      controllers: [EventsController],
+      session: {
+        auth: { users: { useValue: PEOPLE }, maxSessions: { limit: 1, onExceed: 'refuse' } },
+        csrf: { requireToken: true },
+      },
+    });
+    const refusals: unknown[] = [];
+    strict.get<SessionEvents>(SessionEvents).on('rejected', (event) => refusals.push({ ...event }));
+    const own = { origin: strict.url };
+    const visitor = new Browser(strict.url);
+    const handle = (await visitor.post('/write', own)).text;
+    await visitor.post('/write', { 'sec-fetch-site': 'cross-site' });
+    await visitor.post('/write');
+    await visitor.post('/login/ada', own);
+    await new Browser(strict.url).post('/login/ada', own);
+    await strict.close();
+    expect(refusals).toEqual([
+      { reason: 'SESSION_CSRF' },
+      { handle, reason: 'SESSION_CSRF' },
+      { userId: 'ada', reason: 'SESSION_LIMIT_REACHED' },
+    ]);
+  });
+
   it('tell of a request whose session ended while it ran', async () => {
     const handle = (await browser.post('/write')).text;
     const store = app.get<SessionStore>(SessionStore);

@@ -2,6 +2,7 @@ import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@ne
 import { Reflector } from '@nestjs/core';
 import type { ResolvedSessionOptions } from '../../core/resolve-options.js';
 import { SessionCsrfException } from '../../errors.js';
+import { type SessionEvent, SessionEvents, subjectOf } from '../../events/session-events.js';
 import type { RequestSession } from '../../http/request-session.js';
 import { type RawRequest, RequestSessions } from '../../http/request-sessions.js';
 import { RESOLVED_SESSION_OPTIONS } from '../../tokens.js';
@@ -27,6 +28,7 @@ export class SessionCsrfGuard implements CanActivate {
     @Inject(RESOLVED_SESSION_OPTIONS) private readonly options: ResolvedSessionOptions,
     @Inject(RequestSessions) private readonly sessions: RequestSessions,
     @Inject(CsrfTokens) private readonly tokens: CsrfTokens,
+    @Inject(SessionEvents) private readonly events: SessionEvents,
   ) {}
 
   /** @throws SessionCsrfException */
@@ -42,7 +44,7 @@ export class SessionCsrfGuard implements CanActivate {
         return true;
       case 'foreign':
         // The cookie of a session that is no more counts too: to know better, the store would have to be asked.
-        if (everyone || this.sessions.of(raw).hasValidCookie) throw new SessionCsrfException();
+        if (everyone || this.sessions.of(raw).hasValidCookie) throw this.#told(new SessionCsrfException());
         return true;
       case 'unknown':
         return !requireToken || this.#checkToken(this.sessions.of(raw), tokenOf(request));
@@ -59,8 +61,15 @@ export class SessionCsrfGuard implements CanActivate {
       const { presence = 'nothing', csrfBinding = '' } = session.state ?? {};
       const isAtRisk = presence === 'living' || presence === 'ambiguous';
       if (!isAtRisk || (presence === 'living' && this.tokens.verify(token, csrfBinding))) return true;
-      throw new SessionCsrfException('The form is out of date: load its page again.');
+      const refusal = new SessionCsrfException('The form is out of date: load its page again.');
+      throw this.#told(refusal, session.state?.stored?.record);
     });
+  }
+
+  /** Lets who watches know. */
+  #told(refusal: SessionCsrfException, about?: SessionEvent): SessionCsrfException {
+    this.events.emit('rejected', { ...(about && subjectOf(about)), reason: refusal.code });
+    return refusal;
   }
 
   #isExempt(context: ExecutionContext): boolean {
