@@ -1,5 +1,5 @@
 import { Browser } from '../support/browser.js';
-import { describeLaw, keyOfCookie } from '../support/laws.js';
+import { describeLaw, keyOfCookie, withUsers } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People } from '../support/people.js';
 
 const options = { controllers: [People], session: { auth: { users: AppUsers } } };
@@ -91,7 +91,7 @@ describeLaw('session fixation', options, (law) => {
 });
 
 /** Two cookies of one name in one jar: the browser had one for the host, and gets one for the domain. */
-describeLaw('a change of the cookie’s domain', options, (law) => {
+describeLaw('a change of the cookie’s domain', { ...options, on: withUsers }, (law) => {
   const moved = () =>
     law.another({ session: { ...options.session, cookie: { name: 'sessionid', domain: '127.0.0.1' } } });
 
