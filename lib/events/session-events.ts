@@ -16,11 +16,12 @@ export function subjectOf({ handle, userId }: SessionEvent): SessionEvent {
 
 /**
  * Why a session ended: `logout` · `flushed` by the application · `revoked`, also because its user is gone or has another
- * password · `replaced` by a login as somebody else · `limit`, too many of one user.
+ * password · `replaced` by a login as somebody else · `limit`, too many of one user · `idle`, `absolute`: its time was over.
  *
- * A session whose time is over ends without an event: nobody is there at that moment.
+ * Of a session whose time is over a request tells that meets it, where the store notices: what nobody comes back for is
+ * cleared without an event, and what leaves by itself, as in Redis, is never met.
  */
-export type EndReason = 'logout' | 'flushed' | 'revoked' | 'replaced' | 'limit';
+export type EndReason = 'logout' | 'flushed' | 'revoked' | 'replaced' | 'limit' | 'idle' | 'absolute';
 
 /** Why a request was turned away: the code of the exception, or `cookie`: one under our name that is not ours. */
 export type RejectReason =

@@ -107,7 +107,6 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
     const isUnavailable = async (method: 'GET' | 'POST', path: string) => {
       const answer = await visitor.request(method, path);
       expect([answer.status, answer.setCookies]).toEqual([503, []]);
-      expect(performance.now() - started).toBeLessThan(1_500);
     };
     const works = async () => (await visitor.post('/write')).status === 201;
 
