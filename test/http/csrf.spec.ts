@@ -249,11 +249,11 @@ describe.each(platforms)('cross-site requests · %s', (platform) => {
       expect((await browser.post('/nowhere', CROSS)).status).toBe(404);
     });
 
-    it('emits no event and warns of nothing', async () => {
+    it('is told by one event, and warned of by nothing', async () => {
       const emit = jest.spyOn(app.get<SessionEvents>(SessionEvents), 'emit');
       const warn = jest.spyOn(Logger.prototype, 'warn');
       await browser.post('/transfer', CROSS);
-      expect([emit.mock.calls, warn.mock.calls]).toEqual([[], []]);
+      expect([emit.mock.calls, warn.mock.calls]).toEqual([[['rejected', { reason: 'SESSION_CSRF' }]], []]);
       jest.restoreAllMocks();
     });
   });

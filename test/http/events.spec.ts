@@ -235,6 +235,19 @@ describe.each(platforms)('events on %s', (platform) => {
     }
   });
 
+  it.each(['start', 'end', 'asyncStart', 'asyncEnd'] as const)(
+    'reach who subscribed to the %s of spans alone',
+    async (part) => {
+      const heard: unknown[] = [];
+      const listen = (context: unknown) => heard.push((context as { operation: string }).operation);
+      const spans = tracingChannel('nest-session:store');
+      spans[part].subscribe(listen);
+      await browser.post('/write');
+      spans[part].unsubscribe(listen);
+      expect(heard).toEqual(['create']);
+    },
+  );
+
   it('change nothing for the request when listeners throw, reject or hang', async () => {
     jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const events = app.get<SessionEvents>(SessionEvents);
