@@ -66,7 +66,7 @@ export async function renameInCluster(
     throw error;
   }
   if (!(await steps.finish(key, newKey, tombstoneUntil))) return 'gone';
-  await steps.untrack(key, held);
+  await steps.untrack(key, held).catch(() => undefined); // it is done; an index is repaired when it is read
   return 'renamed';
 }
 

@@ -70,8 +70,14 @@ export class RedisSessions implements RenameSteps {
 
   async create(key: string, record: SessionRecord): Promise<boolean> {
     const created = await this.copy(key, record);
-    if (created && this.#link.isCluster) await this.track(key, record);
-    return created;
+    if (!created || !this.#link.isCluster) return created;
+    try {
+      await this.track(key, record);
+    } catch (error) {
+      await this.end(key, undefined).catch(() => undefined); // nobody shall have a session that can't be revoked
+      throw error;
+    }
+    return true;
   }
 
   async save(key: string, change: SessionChange): Promise<boolean> {
@@ -234,7 +240,10 @@ export class RedisSessions implements RenameSteps {
     const [user = '', newKey = '', meta] = answer as string[];
     const record = readMeta(meta)?.record;
     if (newKey !== '' && record) await this.block(newKey, blockerOf(record, this.clock.now()));
-    if (this.#link.isCluster && user !== '') await this.#index.remove(readText(user.slice(1)) ?? '', key);
+    if (this.#link.isCluster && user !== '') {
+      const userId = readText(user.slice(1)) ?? '';
+      await this.#index.remove(userId, key).catch(() => undefined); // it has ended; an index is repaired when it is read
+    }
     return true;
   }
 
