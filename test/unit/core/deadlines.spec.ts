@@ -37,6 +37,13 @@ describe('isTouchDue', () => {
     expect(isTouchDue(MODULE_POLICY, NOW, NOW + 1_000, options)).toBe(true);
   });
 
+  it('at each moment with a touchEvery of 0, and once in it', () => {
+    const always = { ...options, touchEveryMs: 0 };
+    expect(isTouchDue(MODULE_POLICY, NOW, NOW, always)).toBe(false);
+    expect(isTouchDue(MODULE_POLICY, NOW, NOW + 1, always)).toBe(true);
+    expect(isTouchDue(MODULE_POLICY, NOW, NOW - 1, always)).toBe(false);
+  });
+
   it('in time for a shorter idle timeout of its own', () => {
     expect(isTouchDue(idlePolicy(2_000), NOW, NOW + 199, options)).toBe(false);
     expect(isTouchDue(idlePolicy(2_000), NOW, NOW + 200, options)).toBe(true);

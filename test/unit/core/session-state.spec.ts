@@ -232,6 +232,17 @@ describe('SessionState', () => {
     });
   });
 
+  it('keeps the deadline of a session that a faster request may have confirmed since this one has begun it', () => {
+    const { state } = anonymous({ unconfirmedTimeoutMs: 10 * MINUTE });
+    state.values.set('n', 1);
+    expect(state.plan()).toMatchObject({
+      record: { policy: 'unconfirmed', expiresAt: NOW + 10 * MINUTE, absoluteExpiresAt: NOW + 10 * HOUR },
+    });
+    done(state, state.plan());
+    state.values.set('n', 2);
+    expect(state.plan()).toMatchObject({ kind: 'save', change: { basedOn: 'keep', policy: undefined } });
+  });
+
   it('moves a deadline by visits and setExpiry alone, and the absolute one by nothing', () => {
     const expiry = fc.oneof(
       fc.integer({ min: 1, max: 20 * 3600 }),
