@@ -1,5 +1,6 @@
 import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import type { SessionClock } from '../core/clock.js';
+import { provedAt } from '../core/login-values.js';
 import {
   LevelRequiredException,
   ReauthenticationRequiredException,
@@ -66,11 +67,12 @@ export class SessionAccess {
     const auth = session.state?.auth;
     if (user === undefined || !auth) throw this.#told(session, this.#refusal(session));
     const { confirmUrl, secondFactorUrl } = this.options;
-    if ((auth.level ?? 1) < level) {
+    const at = provedAt(auth, level);
+    if (at === undefined) {
       const page = this.#page(session, secondFactorUrl, 'second-factor');
       throw this.#told(session, new LevelRequiredException(level, page));
     }
-    if (this.clock.now() - auth.at > withinMs)
+    if (this.clock.now() - at > withinMs)
       throw this.#told(
         session,
         new ReauthenticationRequiredException(this.#page(session, confirmUrl, 'confirm')),

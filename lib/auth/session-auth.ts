@@ -2,7 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AskStore } from '../backends/ask-store.js';
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { BROWSER_POLICY, type ExpiryPolicy, MODULE_POLICY, PERSISTENT_POLICY } from '../core/deadlines.js';
-import { AUTH, type AuthValue, type LoginMeta, type PendingValue } from '../core/login-values.js';
+import {
+  AUTH,
+  levelOf,
+  provedAt,
+  type AuthValue,
+  type LoginMeta,
+  type PendingValue,
+} from '../core/login-values.js';
 import type { ResolvedSessionOptions } from '../core/resolve-options.js';
 import { lifecycleOf } from '../core/session.js';
 import { isReserved } from '../core/session-values.js';
@@ -126,7 +133,8 @@ export class SessionAuth<User = unknown> implements UserSource {
    * The user who is logged in has proved it again (asked for by `@Authenticated({ within })`): a new id, a new
    * `authenticatedAt`, and both deadlines begin anew.
    *
-   * @param options what was proved now; methods are added, a level replaces the one there was
+   * @param options what was proved now; methods are added, a level replaces the one there was.
+   * Without a level the session keeps the one that it has, as old as that is
    * @throws NotAuthenticatedException, SessionExpiredException (401) when nobody is logged in
    */
   async confirm(
@@ -145,6 +153,7 @@ export class SessionAuth<User = unknown> implements UserSource {
       since: at === now ? undefined : now,
       hash: await this.#users.newHash(user, userId),
       level: options.level ?? auth.level,
+      levelAt: options.level === undefined ? provedAt(auth, levelOf(auth)) : undefined,
       methods: union(auth.methods, options.methods),
       meta: this.#metaOf(request),
     });

@@ -14,6 +14,8 @@ export interface AuthValue {
   readonly hash?: string;
   /** How strong the proof was, where it is more than 1. */
   readonly level?: number;
+  /** When that strength was proved, where it was before the last proof: a password does not make an old second factor new. */
+  readonly levelAt?: EpochMs;
   /** How it was given: `['pwd', 'otp']`. */
   readonly methods?: readonly string[];
   /** The user asked to be remembered, or not to be. */
@@ -47,6 +49,20 @@ export function authValueOf(value: unknown): AuthValue | undefined {
 export function pendingValueOf(value: unknown): PendingValue | undefined {
   const { at, userId } = Object(value) as Partial<PendingValue>;
   return typeof at === 'number' && typeof userId === 'string' ? (value as PendingValue) : undefined;
+}
+
+/** How strong the proof was: 1, unless the application said more. */
+export function levelOf({ level = 1 }: Pick<AuthValue, 'level'>): number {
+  return level;
+}
+
+/** When a proof of this strength was given; undefined when none was. */
+export function provedAt(
+  auth: Pick<AuthValue, 'at' | 'level' | 'levelAt'>,
+  level: number,
+): EpochMs | undefined {
+  if (levelOf(auth) < level) return undefined;
+  return level > 1 ? (auth.levelAt ?? auth.at) : auth.at;
 }
 
 /** When a session was logged in, for the order of a user's sessions and for cut-offs. */

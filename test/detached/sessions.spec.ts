@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { Controller, Get, Post } from '@nestjs/common';
 import { Session, SessionEvents, SessionInterruptedException, Sessions } from 'nest-session';
 import { Browser } from '../support/browser.js';
-import { describeLaw, gate, keyOfCookie, once, failing } from '../support/laws.js';
+import { describeLaw, failing, gate, keyOfCookie, once, withUsers } from '../support/laws.js';
 import { AppUsers, newPerson, People, people, type Person } from '../support/people.js';
 import type { AnySession } from '../support/stage.js';
 
@@ -27,7 +27,7 @@ const options = {
   session: { auth: { users: AppUsers }, unconfirmedTimeout: '1h' },
 };
 
-describeLaw('sessions outside of requests', options, (law) => {
+describeLaw('sessions outside of requests', { ...options, on: withUsers }, (law) => {
   let sessions: Sessions;
   let person: Person;
   let browser: Browser;

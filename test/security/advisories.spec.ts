@@ -58,6 +58,12 @@ class Values {
     return {};
   }
 
+  @Post('confirm')
+  async confirm(@Session() session: AnySession) {
+    await this.auth.confirm(session);
+    return {};
+  }
+
   @Post('confirm-password')
   async confirmPassword(@Session() session: AnySession) {
     await this.auth.confirm(session, { level: 1 });
@@ -259,6 +265,18 @@ describe.each(platforms)('what went wrong elsewhere, on %s', (platform) => {
     await browser.post('/confirm-password');
 
     expect((await browser.post('/strong')).json().code).toBe('SECOND_FACTOR_REQUIRED');
+  });
+
+  it('a confirmation that names no level keeps it, as old as it is: an old second factor does not count as recent', async () => {
+    const browser = visitor();
+    await browser.post(`/login?user=${newPerson().id}&level=2`);
+    app.clock.advance('11m');
+    await browser.post('/confirm');
+
+    expect((await browser.post('/recent')).status).toBe(201);
+    expect((await browser.post('/strong')).json().code).toBe('REAUTHENTICATION_REQUIRED');
+    await browser.post('/confirm');
+    expect((await browser.post('/strong')).json().code).toBe('REAUTHENTICATION_REQUIRED');
   });
 
   // OWASP ASVS 7.6.1
