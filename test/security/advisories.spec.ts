@@ -58,8 +58,8 @@ class Values {
     return {};
   }
 
-  @Post('confirm')
-  async confirm(@Session() session: AnySession) {
+  @Post('confirm-again')
+  async confirmAgain(@Session() session: AnySession) {
     await this.auth.confirm(session);
     return {};
   }
@@ -271,11 +271,11 @@ describe.each(platforms)('what went wrong elsewhere, on %s', (platform) => {
     const browser = visitor();
     await browser.post(`/login?user=${newPerson().id}&level=2`);
     app.clock.advance('11m');
-    await browser.post('/confirm');
+    await browser.post('/confirm-again');
 
     expect((await browser.post('/recent')).status).toBe(201);
     expect((await browser.post('/strong')).json().code).toBe('REAUTHENTICATION_REQUIRED');
-    await browser.post('/confirm');
+    await browser.post('/confirm-again');
     expect((await browser.post('/strong')).json().code).toBe('REAUTHENTICATION_REQUIRED');
   });
 
