@@ -1,9 +1,9 @@
-import { describeLaw, keyOfCookie } from '../support/laws.js';
+import { describeLaw, keyOfCookie, withUsers } from '../support/laws.js';
 import { AppUsers, loggedIn, newPerson, People } from '../support/people.js';
 
 const options = { controllers: [People], session: { auth: { users: AppUsers, rememberFor: '90d' } } };
 
-describeLaw('second factor and confirmation', options, (law) => {
+describeLaw('second factor and confirmation', { ...options, on: withUsers }, (law) => {
   it('logs nobody in until the second factor is there: no user, nowhere', async () => {
     const [visitor, ada] = [law.visitor(), newPerson()];
     await visitor.post('/fill');
