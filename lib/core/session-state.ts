@@ -340,13 +340,17 @@ export class SessionState {
   }
 
   #change(record: SessionRecord, { set, removed, clears }: ValueChanges, now: EpochMs): SessionChange {
+    // Property by property: V8 takes some µs to add one to what a spread has made.
+    const { lastSeenAt, expiresAt, basedOn } = this.#touch(record, now);
     return {
-      ...this.#touch(record, now),
+      lastSeenAt,
+      expiresAt,
+      basedOn,
       set,
       removed,
       cleared: clears > 0 || undefined,
       policy: this.#hasNewPolicy ? this.#policyText : undefined,
-      ...(this.#authentication && { authentication: this.#authentication }),
+      authentication: this.#authentication,
     };
   }
 

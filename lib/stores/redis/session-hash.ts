@@ -1,5 +1,5 @@
 import type { EpochMs } from '../../core/clock.js';
-import { RECORD_FORMAT, type SessionRecord, tombstoneOf } from '../../core/record.js';
+import { RECORD_FORMAT, type SessionRecord, tombstoneOf, type Writable } from '../../core/record.js';
 import { readText, writeText } from './stored-text.js';
 
 /*
@@ -44,7 +44,9 @@ export function fieldsOf(record: SessionRecord): string[] {
 }
 
 export function valueFieldsOf(values: SessionRecord['values']): string[] {
-  return Object.entries(values).flatMap(([name, text]) => [valueField(name), writeText(text)]);
+  const fields: string[] = [];
+  for (const name of Object.keys(values)) fields.push(valueField(name), writeText(values[name]));
+  return fields;
 }
 
 export function valueField(name: string): string {
@@ -62,14 +64,21 @@ export function readHash(fields: ReadonlyMap<string, string>): StoredHash | unde
   const userId = optional(fields.get('u'));
   const handle = optional(fields.get('h')) ?? meta.record.handle;
   const values = meta.record.format > RECORD_FORMAT || meta.record.gone ? {} : readValues(fields);
-  const record: SessionRecord = {
-    ...meta.record,
+  const { format, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, gone } = meta.record;
+  // Property by property: every load makes one, and spreads are slow.
+  const record: Writable<SessionRecord> = {
+    format,
     handle,
-    policy,
     values: values ?? {},
-    ...(userId !== undefined && { userId }),
-    ...(values === undefined && { corrupt: true as const }),
+    createdAt,
+    lastSeenAt,
+    expiresAt,
+    absoluteExpiresAt,
+    policy,
   };
+  if (userId !== undefined) record.userId = userId;
+  if (gone) record.gone = gone;
+  if (values === undefined) record.corrupt = true;
   return meta.isMoving ? movingHash(record, fields.get('n')) : { record };
 }
 
