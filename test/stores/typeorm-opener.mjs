@@ -7,5 +7,9 @@ export async function open(load, { before = [], ...options }) {
   const dataSource = await new DataSource({ ...options, entities: [entity] }).initialize();
   for (const statement of before) await dataSource.query(statement);
   const store = new TypeOrmSessionStore(dataSource, { entity });
-  return { store, close: () => dataSource.destroy() };
+  const close = async () => {
+    await store.close(); // what it does behind a load is done then
+    await dataSource.destroy();
+  };
+  return { store, close };
 }

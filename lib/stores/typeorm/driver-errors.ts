@@ -1,3 +1,5 @@
+import { pause } from '../../core/pause.js';
+
 /**
  * What went wrong, by the driver's code: messages differ by version and language, and an error of better-sqlite3 in a
  * second Jest file is not even `instanceof Error`.
@@ -19,7 +21,9 @@ const LOST_TO_ANOTHER: readonly unknown[] = [
   'SQLITE_BUSY_SNAPSHOT',
 ];
 
-const MAX_TRIES = 10;
+const MAX_TRIES = 20;
+/** Who lost waits for a random time, twice as long each time: two that begin again at once meet again. */
+const MAX_WAIT_MS = 50;
 
 /** The statement would have given two rows one key. */
 export function isDuplicate(error: unknown): boolean {
@@ -37,6 +41,7 @@ export async function repeatWhenUndone<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (tries === MAX_TRIES || !LOST_TO_ANOTHER.includes(codeOf(error))) throw withoutParameters(error);
+      await pause(Math.random() * Math.min(2 ** tries, MAX_WAIT_MS));
     }
   }
 }
