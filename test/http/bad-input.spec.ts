@@ -254,8 +254,9 @@ describe.each(platforms)('Bad input on %s', (platform) => {
       expect(commands).toEqual(['load']);
     });
 
-    it('10,000 of them, and as many anonymous flushes, write nothing', async () => {
+    it('10,000 of them, and 200 anonymous flushes, write nothing', async () => {
       const browser = new Browser(app.url);
+      const before = await store.count();
       for (let i = 0; i < 100; i++) {
         const cookie = Array.from(
           { length: 100 },
@@ -267,7 +268,7 @@ describe.each(platforms)('Bad input on %s', (platform) => {
       }
 
       expect(commands).toEqual([]);
-      expect(await store.count()).toBe(await store.count());
+      expect(await store.count()).toBe(before);
     });
   });
 
