@@ -76,6 +76,12 @@ class EventsController {
   account() {}
 }
 
+/** Channels belong to the process: where another file has loaded the example of docs/events.md, that notes its time. */
+function ownPartOf(context: object): object {
+  const { begunAt: _, ...own } = context as { begunAt?: number };
+  return own;
+}
+
 const SECRET_VALUE = 'hunter2-is-in-the-session';
 const NAMES: readonly SessionEventName[] = [
   'created',
@@ -214,8 +220,8 @@ describe.each(platforms)('events on %s', (platform) => {
     const spans: unknown[] = [];
     const listen = (event: unknown) => heard.push(event);
     const span = {
-      start: (context: object) => spans.push(['start', { ...context }]),
-      asyncEnd: (context: object) => spans.push(['end', { ...context }]),
+      start: (context: object) => spans.push(['start', ownPartOf(context)]),
+      asyncEnd: (context: object) => spans.push(['end', ownPartOf(context)]),
     };
     channel('nest-session:created').subscribe(listen);
     tracingChannel('nest-session:store').subscribe(span as never);
