@@ -12,6 +12,7 @@ import {
   type SessionTouch,
   tombstoneOf,
 } from '../../core/record.js';
+import { Turns } from '../../core/turns.js';
 import { SessionFormatException, SessionOptionsError } from '../../errors.js';
 import {
   type AtomicResult,
@@ -26,7 +27,7 @@ import { openDirectory } from './session-directory.js';
 import { linkIfFree, LockLostError, SessionLock, temporaryPath } from './session-lock.js';
 import { readSession, unreadableSession, writeSession } from './session-text.js';
 import { ShardedFolder } from './sharded-folder.js';
-import { Slots, Turns } from './turns.js';
+import { Slots } from './slots.js';
 import { UserEntries } from './user-entries.js';
 
 export interface FileSessionStoreOptions {
@@ -303,7 +304,7 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   /** Runs `work` while no other update of the session does, in this process or another. */
   async #locked<T>(key: string, work: (lock: SessionLock | undefined) => Promise<T>): Promise<T> {
     this.#pathOf(key);
-    return this.#turns.run(key, () =>
+    return this.#turns.take(key, () =>
       this.#writing(async () => {
         for (let tries = 1; ; tries++) {
           const lock = await SessionLock.take(this.#sessions, key);

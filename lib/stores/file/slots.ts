@@ -1,18 +1,3 @@
-/** Runs the tasks of one key one after the other, and those of different keys at once. */
-export class Turns {
-  readonly #last = new Map<string, Promise<unknown>>();
-
-  async run<T>(key: string, task: () => Promise<T>): Promise<T> {
-    const turn = (this.#last.get(key) ?? Promise.resolve()).then(task, task);
-    this.#last.set(key, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#last.get(key) === turn) this.#last.delete(key);
-    }
-  }
-}
-
 /** Runs at most so many tasks at once: each holds a file open, and a process may open only so many. */
 export class Slots {
   readonly #waiting: (() => void)[] = [];
