@@ -1,7 +1,7 @@
 import { RECORD_FORMAT } from 'nest-session';
 import { aChange, aRecord, FakeClock, newKey } from 'nest-session/testing';
-import { SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
-import { DataSource, type DataSourceOptions, DefaultNamingStrategy, Entity } from 'typeorm';
+import { type SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import { describeDatabases, type TestDatabase } from '../support/databases.js';
 
 await describeDatabases('deleteExpired', ({ entity, name, create }) => {
@@ -119,54 +119,6 @@ await describeDatabases('deleteExpired', ({ entity, name, create }) => {
     };
     expect(await store.deleteExpired({ batchSize: 10, onProgress })).toBe(20);
   });
-
-  if (name === 'PostgreSQL') {
-    it('reads each entry of the index about once, though no statistics tell how many are over', async () => {
-      await fill(3_000, (number) => clock.now() - number);
-      const before = await entriesRead();
-      expect(await store.deleteExpired({ batchSize: 100 })).toBe(3_000);
-      expect((await entriesRead()) - before).toBeLessThan(2 * 3_000);
-    });
-
-    it('finds a table in a schema, with columns of other names', async () => {
-      @Entity('visit', { schema: 'web' })
-      class Visit extends SessionEntity {}
-      class ShortNames extends DefaultNamingStrategy {
-        override columnName(property: string): string {
-          return `c_${property}`;
-        }
-      }
-      const options = { ...database.options, entities: [Visit], namingStrategy: new ShortNames() };
-      const pool = await new DataSource(options).initialize();
-      await pool.query('CREATE SCHEMA web');
-      await pool.synchronize();
-      const visits = new TypeOrmSessionStore(pool, { entity: Visit }, clock);
-      await visits.create(newKey(), aRecord({ expiresAt: clock.now() }));
-      await visits.create(newKey(), aRecord({ expiresAt: clock.now() + 60_000 }));
-      expect(await visits.deleteExpired()).toBe(1);
-      expect(await visits.count()).toBe(1);
-      await pool.destroy();
-    });
-
-    it('changes no setting of the connection', async () => {
-      await fill(3, () => clock.now());
-      await store.deleteExpired();
-      const changed: unknown = await pools[0].query(
-        "SELECT name FROM pg_settings WHERE name LIKE 'enable_%' AND setting <> reset_val",
-      );
-      expect(changed).toEqual([]);
-    });
-  }
-
-  /** How many entries of the index on `expiresAt` were read until now. */
-  async function entriesRead(): Promise<number> {
-    await pools[0].query('SELECT pg_stat_force_next_flush()');
-    const [{ read }] = await pools[0].query<[{ read: string }]>(
-      `SELECT idx_tup_read AS read FROM pg_stat_user_indexes JOIN pg_index USING (indexrelid)
-       WHERE pg_get_indexdef(indexrelid) LIKE '%("expiresAt")'`,
-    );
-    return Number(read);
-  }
 
   if (name === 'SQLite') {
     it('leaves the event loop to others, and the database to other processes, between two batches', async () => {

@@ -25,9 +25,16 @@ const MAX_TRIES = 20;
 /** Who lost waits for a random time, twice as long each time: two that begin again at once meet again. */
 const MAX_WAIT_MS = 50;
 
+/** PostgreSQL: query_canceled, by a time limit or by an operator. */
+const CANCELLED = '57014';
+
 /** The statement would have given two rows one key. */
 export function isDuplicate(error: unknown): boolean {
   return DUPLICATE.includes(codeOf(error));
+}
+
+export function wasCancelled(error: unknown): boolean {
+  return codeOf(error) === CANCELLED;
 }
 
 /**

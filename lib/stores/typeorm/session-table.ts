@@ -15,9 +15,12 @@ import {
 import type { EpochMs } from '../../core/clock.js';
 import { RECORD_FORMAT } from '../../core/record.js';
 import { isDuplicate, repeatWhenUndone } from './driver-errors.js';
+import { BatchSize } from './cleaning/batch-size.js';
+import { PostgresStatements } from './cleaning/postgres-statements.js';
+import { PostgresWalk } from './cleaning/postgres-walk.js';
+import { type DeletedRows, type ExpiredRange, type Walk, WalkByDeadline } from './cleaning/walk.js';
 import { metadataOf } from './entity-metadata.js';
 import { type ExpectedRow, HotStatements } from './hot-statements.js';
-import { deleteBatchOnPostgres } from './postgres-batch.js';
 import type { SessionEntity } from './session.entity.js';
 import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
 
@@ -27,21 +30,11 @@ export type RowValues = {
   [Column in keyof SessionEntity]?: SessionEntity[Column] | (() => string);
 } & ObjectLiteral;
 
-/** Rows whose deadline is `oldest` or later, and not later than `now`; those of a newer format are left out. */
-export interface ExpiredRange {
-  readonly oldest: EpochMs;
-  readonly now: EpochMs;
-  readonly format: number;
-}
+/** A batch takes less than a visitor notices, and far less than any statement timeout. */
+const WITH_ROW_LOCKS = { first: 1_000, min: 25, targetMs: 100 };
 
-/** What one batch did. */
-export interface DeletedRows {
-  readonly found: number;
-  /** How many of them were sessions and no tombstones. */
-  readonly sessions: number;
-  /** The last deadline that was found. */
-  readonly latest: EpochMs;
-}
+/** Here a batch holds up all writers, and, for better-sqlite3 is synchronous, all else that the process does. */
+const WITH_ONE_WRITER = { first: 100, min: 100, targetMs: 15 };
 
 const COLUMNS = [
   'handle',
@@ -181,15 +174,18 @@ export class SessionTable {
     );
   }
 
-  /**
-   * Deletes up to `limit` rows of the range, those with the earliest deadlines first. Several cleaners side by side share
-   * the work where the database can skip locked rows.
-   */
-  deleteExpired(range: ExpiredRange, limit: number): Promise<DeletedRows> {
+  /** A way to delete the rows that are over, at most so many of them at a time. Several side by side share the work. */
+  walkExpired(now: EpochMs, batchSize: number): Walk {
+    const over = { now, format: RECORD_FORMAT };
+    const size = new BatchSize(batchSize, this.canLockRows ? WITH_ROW_LOCKS : WITH_ONE_WRITER);
+    if (this.#dataSource.options.type === 'postgres')
+      return new PostgresWalk(new PostgresStatements(this.#dataSource, this.#metadata), over, size);
+    return new WalkByDeadline(over, size, (range, limit) => this.#deleteExpired(range, limit));
+  }
+
+  #deleteExpired(range: ExpiredRange, limit: number): Promise<DeletedRows> {
     const dataSource = this.#dataSource;
     if (!this.canLockRows) return this.#write(() => this.#deleteBatch(dataSource.manager, range, limit));
-    if (dataSource.options.type === 'postgres')
-      return this.#write(() => deleteBatchOnPostgres(dataSource, this.#metadata, range, limit));
     return this.#write(() =>
       dataSource.transaction('READ COMMITTED', (manager) => this.#deleteBatch(manager, range, limit)),
     );

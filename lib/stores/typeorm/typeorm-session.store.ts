@@ -28,7 +28,7 @@ import {
   SessionStore,
   type StoredSession,
 } from '../session-store.js';
-import { deleteExpiredRows } from './delete-expired-rows.js';
+import { deleteExpiredRows } from './cleaning/delete-expired-rows.js';
 import { isDuplicate } from './driver-errors.js';
 import { ExpiredRows } from './expired-rows.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';

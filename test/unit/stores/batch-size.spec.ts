@@ -1,4 +1,4 @@
-import { BatchSize } from '../../../lib/stores/typeorm/batch-size.js';
+import { BatchSize } from '../../../lib/stores/typeorm/cleaning/batch-size.js';
 
 const from = (max: number, ...batchesMs: number[]): number => {
   const size = new BatchSize(max, { first: 100, min: 10, targetMs: 50 });
