@@ -3,9 +3,9 @@
  * without and with cleaning. README.md beside this file says how.
  *
  * node bench/cleaning.js --rows 1000000 --clients 64 [--databases PostgreSQL,MariaDB,SQLite] [--batch-size 1000]
- *   [--pause 0] [--think 0] [--connections 16] [--window 5000] [--pairs 40] [--by-age]
+ *   [--pause 20] [--think 0] [--connections 16] [--window 5000] [--pairs 40] [--by-age]
  *
- * Times in ms; there are at most so many pairs of windows; `by-age` is how the rows lie.
+ * Times in ms; the pause is that of `nest-session clear`; there are at most so many pairs of windows; `by-age` is how the rows lie.
  */
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -27,7 +27,7 @@ const { values: given } = parseArgs({
     clients: { type: 'string', default: '64' },
     databases: { type: 'string', default: 'PostgreSQL,MariaDB,SQLite' },
     'batch-size': { type: 'string', default: '1000' },
-    pause: { type: 'string', default: '0' },
+    pause: { type: 'string', default: '20' },
     think: { type: 'string', default: '0' },
     connections: { type: 'string', default: '16' },
     window: { type: 'string', default: '5000' },
@@ -54,6 +54,7 @@ console.log(
 for (const name of given.databases.split(',')) {
   console.error(`${name}: filling a database…`);
   const database = await createDatabase(name, rows, given['by-age']);
+  if (database.cacheBytes) console.log(`${name}: ${Math.round(database.cacheBytes / 2 ** 20)} MiB of cache`);
   process.once('SIGINT', () => database.drop().finally(() => process.exit(1)));
   try {
     print(name, await measure(name, database));

@@ -9,6 +9,6 @@ export class ClearSessionsJob {
 
   @Cron('0 3 * * *', { name: 'clear-sessions', waitForCompletion: true })
   clear(): Promise<number> {
-    return clearSessions(this.moduleRef, { pause: '20ms' });
+    return clearSessions(this.moduleRef);
   }
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { duration, wholeNumber } from './arguments.js';
-import { clearSessions } from '../sweep/clear-sessions.js';
+import { clearSessions, DEFAULT_PAUSE } from '../sweep/clear-sessions.js';
 import { interruptedError } from './interruption.js';
 import { addStoreOptions, type OnStore, onStore, type StoreOptions, type Surroundings } from './on-store.js';
 import { type Progress, showProgress } from './progress.js';
@@ -19,7 +19,7 @@ export function addClearCommand(program: Command, surroundings: Surroundings): v
   addStoreOptions(program.command('clear').description('delete the sessions that have expired'))
     .option('--dry-run', 'delete nothing, say how many it would be')
     .addOption(batchSize.argParser(wholeNumber).default(1_000))
-    .addOption(pause.argParser(duration).default(0))
+    .addOption(pause.argParser(duration).default(DEFAULT_PAUSE))
     .action((options: ClearOptions) => onStore(options, surroundings, (on) => clear(options, on)));
 }
 

@@ -5,10 +5,16 @@ import { isBatchSize } from '../core/resolve-sweep.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { SESSION_STORE } from '../tokens.js';
 
+/**
+ * Measured on PostgreSQL beside 64 clients (bench/cleaning.js): their p99 grows by a third; without a pause it takes three
+ * times as long.
+ */
+export const DEFAULT_PAUSE = '20ms';
+
 export interface ClearSessionsOptions {
   /** [1000] At most so many sessions in one statement. */
   batchSize?: number;
-  /** [0] Between two batches: by default it works as fast as the store can. */
+  /** ['20ms'] Between two batches, for those who use the sessions meanwhile; 0: as fast as the store can. */
   pause?: Duration;
   /** Ends the work after the batch in hand. */
   signal?: AbortSignal;
@@ -26,11 +32,11 @@ export interface ClearSessionsOptions {
  * `deleteExpired`; the store's own error when it fails
  * @example
  * \@Cron('0 3 * * *')
- * clear() { return clearSessions(this.moduleRef, { pause: '20ms' }); }
+ * clear() { return clearSessions(this.moduleRef); }
  */
 export async function clearSessions(
   app: Pick<INestApplicationContext, 'get'>,
-  { batchSize = 1_000, pause: between = 0, signal, onProgress }: ClearSessionsOptions = {},
+  { batchSize = 1_000, pause: between = DEFAULT_PAUSE, signal, onProgress }: ClearSessionsOptions = {},
 ): Promise<number> {
   const pauseMs = durationMs(between);
   if (pauseMs === undefined)

@@ -31,7 +31,7 @@ export type RowValues = {
 } & ObjectLiteral;
 
 /** A batch takes less than a visitor notices, and far less than any statement timeout. */
-const WITH_ROW_LOCKS = { first: 1_000, min: 25, targetMs: 100 };
+const WITH_ROW_LOCKS = { first: 100, min: 25, targetMs: 100 };
 
 /** Here a batch holds up all writers, and, for better-sqlite3 is synchronous, all else that the process does. */
 const WITH_ONE_WRITER = { first: 100, min: 100, targetMs: 15 };

@@ -77,6 +77,26 @@ describe('clearSessions', () => {
     expect(await clearing).toBe(5);
   });
 
+  it('leaves some time to others between two batches, unless it is told not to', async () => {
+    await open();
+    await createExpired(4);
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const progress: number[] = [];
+    const onProgress = (deleted: number) => progress.push(deleted);
+    const clearing = clearSessions(module, { batchSize: 2, onProgress });
+    await jest.advanceTimersByTimeAsync(19);
+    await new Promise(setImmediate);
+    expect(progress).toEqual([2]);
+    await jest.advanceTimersByTimeAsync(1);
+    await new Promise(setImmediate);
+    expect(progress).toEqual([2, 4]);
+    await jest.advanceTimersByTimeAsync(20);
+    expect(await clearing).toBe(4);
+
+    await createExpired(4);
+    expect(await clearSessions(module, { batchSize: 2, pause: 0 })).toBe(4);
+  });
+
   it('ends after the batch in hand, at once when it pauses, with what was done until then', async () => {
     await open();
     await createExpired(5);
