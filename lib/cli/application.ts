@@ -18,7 +18,7 @@ const CLOSE_TIMEOUT_MS = 10_000;
 /**
  * Starts the application that a file exports, without its server.
  *
- * @param app `dist/app.module.js`, or `dist/app.module.js#AppModule`; undefined: where it usually is
+ * @param app `dist/app.module.js`, or `dist/app.module.js#AppModule`; undefined or '' (an empty NEST_SESSION_APP): where it usually is
  * @throws CommandError when it can't be found, loaded or started
  */
 export async function startApplication(
@@ -26,7 +26,7 @@ export async function startApplication(
   isDebug: boolean,
   terminal: Terminal,
 ): Promise<INestApplicationContext> {
-  const { file, path, name } = locate(app ?? usualPlace());
+  const { file, path, name } = locate(app || usualPlace());
   const namespace = await loading(file, () => import(pathToFileURL(path).href) as Promise<object>);
   const nest = await loading(file, () => nestCoreOf(path));
   try {

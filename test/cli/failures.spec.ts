@@ -41,6 +41,11 @@ describe('wrong usage', () => {
     expectFailure(await installation.run(args), 2, message);
   });
 
+  it('takes an empty NEST_SESSION_APP for none', async () => {
+    const outcome = await installation.run(['stats'], { NEST_SESSION_APP: '' });
+    expectFailure(outcome, 2, /no dist\/app\.module\.js/);
+  });
+
   it('ends with 0 when help was asked for, which tells of the exit codes', async () => {
     const { code, stdout, stderr } = await installation.run(['revoke', '--help']);
     expect([code, stderr]).toEqual([0, '']);

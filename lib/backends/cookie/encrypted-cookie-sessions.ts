@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { SessionOptionsError } from '../../errors.js';
+import { calledAs } from '../../stores/called-as.js';
 import { SessionStore, SessionStoreUnsupportedError } from '../../stores/session-store.js';
 import { type BackendServices, CREATE_BACKEND, type SessionBackend } from '../session-backend.js';
 import { MAX_CHUNKS } from './chunks.js';
@@ -53,7 +54,7 @@ export class EncryptedCookieSessions extends SessionStore {
         super(options);
       }
     }
-    return ConfiguredEncryptedCookieSessions;
+    return calledAs(EncryptedCookieSessions, ConfiguredEncryptedCookieSessions);
   }
 
   [CREATE_BACKEND](services: BackendServices): SessionBackend {

@@ -20,6 +20,7 @@ import {
   tombstoneOf,
 } from '../../core/record.js';
 import { SessionFormatException } from '../../errors.js';
+import { calledAs } from '../called-as.js';
 import { type AtomicResult, type RenameOutcome, SessionStore } from '../session-store.js';
 import { readRecord, writeRecord } from './record-text.js';
 import { CACHE_MANAGER, StrictCache } from './strict-cache.js';
@@ -100,7 +101,7 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
         super(cache, options, clock);
       }
     }
-    return ConfiguredCacheSessionStore;
+    return calledAs(CacheSessionStore, ConfiguredCacheSessionStore);
   }
 
   onModuleInit(): void {

@@ -13,6 +13,7 @@ import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
 import { type Duration, durationMs } from '../../core/duration.js';
 import type { SessionChange, SessionRecord, SessionTouch } from '../../core/record.js';
 import { SessionOptionsError } from '../../errors.js';
+import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
   type DeleteExpiredOptions,
@@ -119,7 +120,7 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
         super(() => modules.create(base), cache, options, clock);
       }
     }
-    return ConfiguredCachedSessionStore;
+    return calledAs(CachedSessionStore, ConfiguredCachedSessionStore);
   }
 
   /** Makes the base, so that its mistakes too are told when the application starts. */

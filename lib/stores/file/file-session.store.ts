@@ -14,6 +14,7 @@ import {
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
 import { SessionFormatException, SessionOptionsError } from '../../errors.js';
+import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
   type DeleteExpiredOptions,
@@ -99,7 +100,7 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
         super(options, clock);
       }
     }
-    return ConfiguredFileSessionStore;
+    return calledAs(FileSessionStore, ConfiguredFileSessionStore);
   }
 
   /** Mistakes are told when the application starts, not at its first visitor. */

@@ -15,6 +15,7 @@ import {
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
 import { SessionFormatException, SessionOptionsError } from '../../errors.js';
+import { calledAs } from '../called-as.js';
 import { type AtomicResult, type RenameOutcome, SessionStore, type StoredSession } from '../session-store.js';
 import type { RedisClient } from './redis-client.js';
 import type { ClientToken, RedisSessionOptions, RedisSessionStoreOptions } from './redis-options.js';
@@ -90,7 +91,7 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
         super((isToken(client) ? provided : client) ?? url, { prefix, clock });
       }
     }
-    return ConfiguredRedisSessionStore;
+    return calledAs(RedisSessionStore, ConfiguredRedisSessionStore);
   }
 
   /** A server that can't be reached is told when the application starts, not by its first visitor. */

@@ -21,6 +21,7 @@ import {
 } from '../../core/record.js';
 import { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from '../../core/serializer.js';
 import { SessionFormatException } from '../../errors.js';
+import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
   type DeleteExpiredOptions,
@@ -132,7 +133,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
         super(dataSource, options, clock, serializer);
       }
     }
-    return ConfiguredTypeOrmSessionStore;
+    return calledAs(TypeOrmSessionStore, ConfiguredTypeOrmSessionStore);
   }
 
   /** Modules that the session module imports with this store: `autoLoadEntities` finds the entity by them. */
