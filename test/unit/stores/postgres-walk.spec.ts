@@ -85,7 +85,7 @@ describe('PostgresWalk', () => {
   });
 
   it('passes over the pages where that costs less than what it has found by the index', async () => {
-    const table = new FakeTable(240, rows(1_200, 240));
+    const table = new FakeTable(120, rows(1_200, 120));
     expect(sessionsOf(await all(walk(table, 20)))).toBe(1_200);
     expect(table.calls.slice(0, 3)).toEqual(['countPages', 'deadline 20 200', 'deadline 20 200']);
     expect(table.calls.slice(3).every((call) => call.startsWith('pages'))).toBe(true);

@@ -6,8 +6,8 @@ import { type Batch, type ExpiredBy, type Walk, WalkByDeadline } from './walk.js
 /** Longer than a batch takes, and shorter than an operator would notice. */
 const MAX_STATEMENT_MS = 200;
 
-/** To delete a row that lies anywhere takes about as long as to pass over so many pages in the order of the file. */
-const PAGES_FOR_A_ROW = 8;
+/** To delete a row that lies anywhere took as long as to pass over so many pages where nothing is over: 21 and 5 µs. */
+const PAGES_FOR_A_ROW = 4;
 
 /** A page of 8 kB has about ten sessions. */
 const PAGES = { first: 50, min: 5, targetMs: 100 };
@@ -19,7 +19,7 @@ const MAX_PAGES = 10_000;
  * It begins with the earliest deadlines, by their index: the cheap way where few of many sessions are over. Each row of it
  * lies on another page, which has to be read, and written whole to the log. Where so many are over that a pass over the
  * whole table costs less, it goes over to the order in which the rows lie: each page once, with all that is over in it.
- * So it never costs more than twice what the better way alone would have.
+ * Of a million scattered among as many, that cleared seven times as many a second (bench/cleaning.js).
  *
  * It also goes over where the index leads through entries of rows that were deleted before and that no VACUUM has removed
  * yet: hundreds of thousands of them after a large clearing, which would have to be passed in one statement.
