@@ -105,7 +105,7 @@ async function inRedis(): Promise<LawStore> {
     open: async () => {
       const prefix = newPrefix();
       const store = RedisSessionStore.with({ url: REDIS_URL, prefix });
-      return { wiring: { store }, cleanUp: () => forgetAll(prefix) };
+      return { wiring: { store }, cleanUp: async () => void (await forgetAll(prefix)) };
     },
   };
 }

@@ -32,11 +32,13 @@ export async function describeRedis(title: string, body: () => void): Promise<vo
   ((await redisIsThere()) ? describe : describe.skip)(title, body);
 }
 
-/** Deletes all that begins with a prefix. */
-export async function forgetAll(prefix: string): Promise<void> {
+/** Deletes all that begins with a prefix, and says how many keys that were. */
+export async function forgetAll(prefix: string): Promise<number> {
   const client = createClient({ url: REDIS_URL });
   await client.connect();
+  let forgotten = 0;
   for await (const keys of client.scanIterator({ MATCH: `${prefix}*`, COUNT: 1_000 }))
-    if (keys.length > 0) await client.unlink(keys);
+    if (keys.length > 0) forgotten += await client.unlink(keys);
   await client.close();
+  return forgotten;
 }

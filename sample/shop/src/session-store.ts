@@ -42,6 +42,9 @@ function databaseStore({ database }: ShopConfig): Type<TypeOrmSessionStore> {
 
 function cacheOf({ redisUrl, redisPrefix }: ShopConfig): DynamicModule {
   return CacheModule.register({
-    stores: [new Keyv(new KeyvRedis(redisUrl, { namespace: `${redisPrefix}cache` }))],
+    // The namespace belongs to Keyv, which gives its own to the adapter.
+    stores: [
+      new Keyv({ store: new KeyvRedis(redisUrl), namespace: `${redisPrefix}cache`, useKeyPrefix: false }),
+    ],
   });
 }

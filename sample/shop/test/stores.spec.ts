@@ -63,6 +63,14 @@ describe.each(platforms)('the shop on %s', (platform) => {
         expect((await returning.json('/session')).handle).toBe(handle);
       });
 
+    if (store === 'redis' || store === 'cache' || store === 'cached')
+      itIfAvailable('keeps what it has in Redis under its prefix', async () => {
+        const visitor = (await open()).visitor();
+        await visitor.page('/');
+        await visitor.page('/'); // as a cache holds what was loaded
+        expect(await forgetAll(env.REDIS_PREFIX)).toBeGreaterThan(0);
+      });
+
     itIfAvailable('logs in, lists devices where it can, and ends all others by a new password', async () => {
       const shop = await open();
       const [here, there] = [shop.visitor(), shop.visitor()];
