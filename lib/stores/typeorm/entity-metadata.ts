@@ -29,3 +29,20 @@ export function metadataOf(dataSource: DataSource, entity: Type<SessionEntity>):
   }
   return metadata;
 }
+
+/** The table's name as SQL, with its schema if it has one. */
+export function tableName({ driver }: DataSource, { tablePath }: EntityMetadata): string {
+  return tablePath
+    .split('.')
+    .map((name) => driver.escape(name))
+    .join('.');
+}
+
+/** A column's name as SQL. */
+export function columnName(
+  { driver }: DataSource,
+  metadata: EntityMetadata,
+  column: keyof SessionEntity,
+): string {
+  return driver.escape(metadata.findColumnWithPropertyName(column)!.databaseName);
+}

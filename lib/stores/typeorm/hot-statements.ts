@@ -1,5 +1,6 @@
 import type { DataSource, EntityMetadata, QueryResult } from 'typeorm';
 import type { EpochMs } from '../../core/clock.js';
+import { columnName, tableName } from './entity-metadata.js';
 import type { SessionEntity } from './session.entity.js';
 
 type Column = keyof SessionEntity;
@@ -27,6 +28,7 @@ export interface ExpectedRow {
  */
 export class HotStatements {
   readonly #dataSource: DataSource;
+  readonly #metadata: EntityMetadata;
   readonly #table: string;
   readonly #columns: readonly (readonly [Column, databaseName: string, isBigint: boolean])[];
   readonly #select: string;
@@ -35,13 +37,14 @@ export class HotStatements {
 
   constructor(dataSource: DataSource, metadata: EntityMetadata, columns: readonly Column[]) {
     this.#dataSource = dataSource;
-    this.#table = metadata.tablePath.split('.').map(this.#escape).join('.');
+    this.#metadata = metadata;
+    this.#table = tableName(dataSource, metadata);
     this.#columns = columns.map((column) => [
       column,
       metadata.findColumnWithPropertyName(column)!.databaseName,
       BIGINTS.includes(column),
     ]);
-    const names = this.#columns.map(([, databaseName]) => this.#escape(databaseName)).join(', ');
+    const names = columns.map(this.#name).join(', ');
     this.#select =
       `SELECT ${names} FROM ${this.#table} ` +
       `WHERE ${this.#equals('key', 0)} OR ${this.#equals('previousKey', 1)}`;
@@ -112,14 +115,9 @@ export class HotStatements {
     return `${this.#name(column)} = ${this.#parameter(index)}`;
   }
 
-  #name(column: Column): string {
-    const [, databaseName] = this.#columns.find(([each]) => each === column)!;
-    return this.#escape(databaseName);
-  }
+  readonly #name = (column: Column): string => columnName(this.#dataSource, this.#metadata, column);
 
   #parameter(index: number): string {
     return this.#dataSource.driver.createParameter(`p${index}`, index);
   }
-
-  readonly #escape = (name: string): string => this.#dataSource.driver.escape(name);
 }

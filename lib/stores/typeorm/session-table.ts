@@ -19,7 +19,7 @@ import { BatchSize } from './cleaning/batch-size.js';
 import { PostgresStatements } from './cleaning/postgres-statements.js';
 import { PostgresWalk } from './cleaning/postgres-walk.js';
 import { type DeletedRows, type ExpiredRange, type Walk, WalkByDeadline } from './cleaning/walk.js';
-import { metadataOf } from './entity-metadata.js';
+import { columnName, metadataOf } from './entity-metadata.js';
 import { type ExpectedRow, HotStatements } from './hot-statements.js';
 import type { SessionEntity } from './session.entity.js';
 import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
@@ -85,8 +85,7 @@ export class SessionTable {
 
   /** The column's name as SQL. */
   column(name: keyof SessionEntity): string {
-    const { databaseName } = this.#metadata.findColumnWithPropertyName(name)!;
-    return this.#dataSource.driver.escape(databaseName);
+    return columnName(this.#dataSource, this.#metadata, name);
   }
 
   /** The row of a key, and the one that had it before its last rename. */

@@ -1,5 +1,6 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { repeatWhenUndone } from '../driver-errors.js';
+import { columnName, tableName } from '../entity-metadata.js';
 import type { SessionEntity } from '../session.entity.js';
 import type { DeletedRows, ExpiredBy, ExpiredRange } from './walk.js';
 
@@ -45,14 +46,12 @@ export class PostgresStatements {
   readonly #byPlace: string;
 
   constructor(dataSource: DataSource, metadata: EntityMetadata) {
-    const escape = (name: string) => dataSource.driver.escape(name);
-    const column = (name: keyof SessionEntity) =>
-      escape(metadata.findColumnWithPropertyName(name)!.databaseName);
+    const column = (name: keyof SessionEntity) => columnName(dataSource, metadata, name);
     const [handle, expiresAt, format, gone] = (['handle', 'expiresAt', 'format', 'gone'] as const).map(
       column,
     );
     this.#dataSource = dataSource;
-    this.#table = metadata.tablePath.split('.').map(escape).join('.'); // with a schema or without
+    this.#table = tableName(dataSource, metadata);
     this.#byDeadline = `
       WITH batch AS MATERIALIZED (
         SELECT ${handle}, ${expiresAt}, ${gone} FROM ${this.#table}
