@@ -1,6 +1,7 @@
 import { SessionView, type SessionLifecycle } from '../core/session.js';
 import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionRotatedException, SessionUsageError } from '../errors.js';
+import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import { subjectOf } from '../events/session-events.js';
 import { DONE, type RequestSessionServices } from '../http/request-session.js';
 
@@ -68,9 +69,7 @@ export class DetachedSession implements SessionLifecycle {
   }
 
   beyondAbsolute(): void {
-    const message =
-      'setExpiry() asked for more than absoluteTimeout allows: the session ends at the absolute deadline.';
-    this.services.events.warnOnce('beyondAbsolute', message);
+    warnBeyondAbsolute(this.services.events);
   }
 
   async #write(): Promise<void> {

@@ -8,6 +8,7 @@ import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
 import type { CommitPlan, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
+import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import {
   type EndReason,
   type SessionEventMap,
@@ -254,9 +255,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   }
 
   beyondAbsolute(): void {
-    const message =
-      'setExpiry() asked for more than absoluteTimeout allows: the session ends at the absolute deadline.';
-    this.services.events.warnOnce('beyondAbsolute', message);
+    warnBeyondAbsolute(this.services.events);
   }
 
   settle(status: number): Promise<void> | undefined {

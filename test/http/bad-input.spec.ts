@@ -27,6 +27,7 @@ import { Browser } from '../support/browser.js';
 import { platforms, startApp, type TestApp } from '../support/http-app.js';
 import { failing, gate, hanging, keyOfCookie, once } from '../support/laws.js';
 import { turns } from '../support/process-trouble.js';
+import { noteCommands } from '../support/spied-app.js';
 
 /** The section "Bad input: what happens" of the issue, line by line. */
 
@@ -63,7 +64,6 @@ class Pages {
 }
 
 const NOTE = 'between you and me';
-const COMMANDS = ['load', 'create', 'save', 'delete', 'touch', 'rename', 'atomic'] as const;
 const EVENTS: SessionEventName[] = [
   'corrupt',
   'newerFormat',
@@ -108,7 +108,7 @@ async function sendRaw(port: string, cookies: (string | Buffer)[], path = '/view
 describe.each(platforms)('Bad input on %s', (platform) => {
   let app: TestApp;
   let store: SessionStore;
-  let commands: string[];
+  const commands: string[] = [];
   let events: [SessionEventName, unknown][];
   beforeAll(async () => {
     app = await startApp({
@@ -118,20 +118,13 @@ describe.each(platforms)('Bad input on %s', (platform) => {
       setUp: (nest: INestApplication) => nest.useGlobalFilters(new Catches(nest.getHttpAdapter())),
     });
     store = app.get<SessionStore>(SessionStore);
-    for (const command of COMMANDS) {
-      const original = (store[command] as (...args: unknown[]) => Promise<unknown>).bind(store);
-      const noted = (...args: unknown[]) => {
-        commands.push(command);
-        return original(...args);
-      };
-      Object.assign(store, { [command]: noted });
-    }
+    noteCommands(store, commands);
     for (const name of EVENTS)
       app.get<SessionEvents>(SessionEvents).on(name, (event) => events.push([name, event]));
   });
   afterAll(() => app.close());
   beforeEach(() => {
-    commands = [];
+    commands.length = 0;
     events = [];
     caught.splice(0);
     warn.mockClear();

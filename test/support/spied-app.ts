@@ -21,14 +21,7 @@ export async function startSpiedApp(options: TestAppOptions): Promise<SpiedApp> 
   const store = app.get<SessionStore>(SessionStore);
   const load = store.load.bind(store);
   const commands: string[] = [];
-  for (const command of COMMANDS) {
-    const original = (store[command] as (...args: unknown[]) => Promise<unknown>).bind(store);
-    const noted = (...args: unknown[]) => {
-      commands.push(command);
-      return original(...args);
-    };
-    Object.assign(store, { [command]: noted });
-  }
+  noteCommands(store, commands);
   return {
     ...app,
     store,
@@ -37,4 +30,16 @@ export async function startSpiedApp(options: TestAppOptions): Promise<SpiedApp> 
     visitor: () => new Browser(app.url),
     recordOf: async (visitor) => load(keyOfCookie(await visitor.cookie('sessionid'))),
   };
+}
+
+/** Notes the name of each command that a store is given from now on. */
+export function noteCommands(store: SessionStore, commands: string[]): void {
+  for (const command of COMMANDS) {
+    const original = (store[command] as (...args: unknown[]) => Promise<unknown>).bind(store);
+    const noted = (...args: unknown[]) => {
+      commands.push(command);
+      return original(...args);
+    };
+    Object.assign(store, { [command]: noted });
+  }
 }
