@@ -37,7 +37,7 @@ export {
   type StoredSession,
 } from './stores/session-store.js';
 export type { Duration } from './core/duration.js';
-export type { ResolvedSessionOptions } from './core/resolve-options.js';
+export type { ResolvedSessionOptions } from './options/resolve-options.js';
 export type { LoginMeta } from './core/login-values.js';
 export { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from './core/serializer.js';
 export type { SessionData } from './core/session.js';

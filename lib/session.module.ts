@@ -10,7 +10,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { CsrfTokens } from './auth/csrf/csrf-tokens.js';
+import { CsrfTokens } from './crypto/csrf-tokens.js';
 import { SessionCsrfGuard } from './auth/csrf/session-csrf.guard.js';
 import {
   APP_GUARD,
@@ -25,7 +25,7 @@ import { LoginRedirectFilter } from './auth/login-redirect.filter.js';
 import { type ResolvedAuthOptions, resolveAuthOptions } from './auth/resolve-auth-options.js';
 import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
-import { resolveOptions, type ResolvedSessionOptions } from './core/resolve-options.js';
+import { resolveOptions, type ResolvedSessionOptions } from './options/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
 import { Sessions } from './detached/sessions.js';
 import { SessionOptionsError } from './errors.js';

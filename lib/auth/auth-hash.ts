@@ -1,5 +1,6 @@
-import { hash, hkdfSync, timingSafeEqual } from 'node:crypto';
-import { HmacSha256 } from '../http/hmac-sha256.js';
+import { hash, timingSafeEqual } from 'node:crypto';
+import { hmacKeys } from '../crypto/derived-keys.js';
+import type { HmacSha256 } from '../crypto/hmac-sha256.js';
 
 /**
  * HMACs of what users' sessions hang on (`SessionUserProvider.authHash`), under a key for this purpose alone: a store
@@ -10,10 +11,7 @@ export class AuthHash {
 
   /** @param secrets the first one makes HMACs, all verify */
   constructor(secrets: readonly string[]) {
-    this.#keys = secrets.map(
-      (secret) =>
-        new HmacSha256(new Uint8Array(hkdfSync('sha256', secret, '', 'nest-session auth hash v1', 32))),
-    );
+    this.#keys = hmacKeys(secrets, 'auth hash v1');
   }
 
   /** @returns undefined for a user who has none */

@@ -10,7 +10,7 @@ import {
   type LoginMeta,
   type PendingValue,
 } from '../core/login-values.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { lifecycleOf } from '../core/session.js';
 import { isReserved } from '../core/session-values.js';
 import type { LoginKind, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';

@@ -1,7 +1,7 @@
 import type { AskStore } from '../backends/ask-store.js';
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { AUTH, type AuthValue, authValueOf, loginTimeOf } from '../core/login-values.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { type EndReason, type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionStore, StoredSession } from '../stores/session-store.js';
 

@@ -1,5 +1,5 @@
 import type { SessionClock } from '../core/clock.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
 import type { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';

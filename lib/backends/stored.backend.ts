@@ -1,7 +1,7 @@
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { checkJson } from '../core/json-values.js';
 import { applyChange, applyTouch, RECORD_FORMAT, type SessionRecord } from '../core/record.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { keyOf, newHandle, newId } from '../core/session-id.js';
 import { type CommitPlan, type Presence, SessionState, type StoredIdentity } from '../core/session-state.js';
 import {

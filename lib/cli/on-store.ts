@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { type Command, Option } from 'commander';
 import type { EpochMs, SessionClock } from '../core/clock.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { RESOLVED_SESSION_OPTIONS, SESSION_CLOCK, SESSION_STORE } from '../tokens.js';
 import { closeApplication, startApplication } from './application.js';

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AskStore } from '../backends/ask-store.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { RESOLVED_SESSION_OPTIONS, SESSION_STORE } from '../tokens.js';

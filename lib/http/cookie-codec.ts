@@ -1,9 +1,10 @@
-import { hkdfSync, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { ID_LENGTH } from '../core/session-id.js';
 import { RESOLVED_SESSION_OPTIONS } from '../tokens.js';
-import { HmacSha256 } from './hmac-sha256.js';
+import { hmacKeys } from '../crypto/derived-keys.js';
+import type { HmacSha256 } from '../crypto/hmac-sha256.js';
 
 /** An id that was found in a cookie of ours. */
 export interface VerifiedId {
@@ -25,7 +26,7 @@ export class SessionCookieCodec {
   readonly #keys: readonly HmacSha256[];
 
   constructor(@Inject(RESOLVED_SESSION_OPTIONS) { secrets }: Pick<ResolvedSessionOptions, 'secrets'>) {
-    this.#keys = secrets.map(deriveKey);
+    this.#keys = hmacKeys(secrets, 'cookie signature v1');
   }
 
   encode(id: string, cookieName: string): string {
@@ -45,13 +46,6 @@ export class SessionCookieCodec {
     }
     return undefined;
   }
-}
-
-/** One key for each purpose, so that a token of another purpose is never taken for a session (CVE-2023-48309). */
-function deriveKey(secret: string): HmacSha256 {
-  return new HmacSha256(
-    new Uint8Array(hkdfSync('sha256', secret, '', 'nest-session cookie signature v1', 32)),
-  );
 }
 
 function sign(key: HmacSha256, id: string, cookieName: string): string {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isPathOfThisSite } from '../auth/safe-next.js';
+import { isPathOfThisSite } from './path-of-this-site.js';
 
 /** Marks a browser that was sent back to its own URL once, so that it is not sent in circles. */
 const REPEATED = 'nest-session-repeated';

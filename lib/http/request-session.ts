@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { ConflictException } from '@nestjs/common';
 import type { CookiesRead, SessionBackend } from '../backends/session-backend.js';
-import type { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
+import type { CsrfTokens } from '../crypto/csrf-tokens.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ownBackendOf } from '../backends/session-backend.js';
-import { CsrfTokens } from '../auth/csrf/csrf-tokens.js';
+import { CsrfTokens } from '../crypto/csrf-tokens.js';
 import { Inject, Injectable, Optional } from '@nestjs/common';
 import { StoredBackend } from '../backends/stored.backend.js';
 import type { SessionClock } from '../core/clock.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { SessionUsageError } from '../errors.js';
 import { type EndReason, SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionRecord } from '../core/record.js';

@@ -2,7 +2,7 @@ import { stringifySetCookie } from 'cookie';
 import type { CookiePlace, CookiesRead, SessionBackend } from '../backends/session-backend.js';
 import type { EpochMs } from '../core/clock.js';
 import { type CookieEnd, maxAgeSeconds } from '../core/deadlines.js';
-import type { ResolvedCookieOptions } from '../core/resolve-options.js';
+import type { ResolvedCookieOptions } from '../options/resolve-options.js';
 
 const DEFAULT_NAME = 'sessionid';
 

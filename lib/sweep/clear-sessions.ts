@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { type Duration, durationMs } from '../core/duration.js';
 import { pause } from '../core/pause.js';
-import { isBatchSize } from '../core/resolve-sweep.js';
+import { isBatchSize } from '../options/resolve-sweep.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { SESSION_STORE } from '../tokens.js';
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { pause } from '../core/pause.js';
-import type { ResolvedSessionOptions } from '../core/resolve-options.js';
-import type { ResolvedSweepOptions } from '../core/resolve-sweep.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
+import type { ResolvedSweepOptions } from '../options/resolve-sweep.js';
 import { SessionStoreException } from '../errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionStore, SessionStoreUnsupportedError } from '../stores/session-store.js';

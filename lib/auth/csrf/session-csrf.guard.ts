@@ -1,13 +1,13 @@
 import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { ResolvedSessionOptions } from '../../core/resolve-options.js';
+import type { ResolvedSessionOptions } from '../../options/resolve-options.js';
 import { SessionCsrfException } from '../../errors.js';
 import { type SessionEvent, SessionEvents, subjectOf } from '../../events/session-events.js';
 import type { RequestSession } from '../../http/request-session.js';
 import { type RawRequest, RequestSessions } from '../../http/request-sessions.js';
 import { RESOLVED_SESSION_OPTIONS } from '../../tokens.js';
 import { CSRF_EXEMPT } from './csrf-exempt.decorator.js';
-import { CsrfTokens } from './csrf-tokens.js';
+import { CsrfTokens } from '../../crypto/csrf-tokens.js';
 import { requestOrigin } from './request-origin.js';
 
 /** RFC 9110, 9.2.1: these change nothing that a stranger could want changed. */

@@ -1,4 +1,5 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { derivedKey } from '../../crypto/derived-keys.js';
 import { KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes256Gcm } from './xaes-256-gcm.js';
 
 interface SealKey {
@@ -10,8 +11,8 @@ const KEY_ID_BYTES = 4;
 const HEAD_BYTES = NONCE_BYTES + KEY_ID_BYTES;
 
 /** Two purposes, two labels: no key of the package is used for anything else (CVE-2023-48309). */
-const KEY_LABEL = 'nest-session encrypted cookie v1';
-const KEY_ID_LABEL = 'nest-session encrypted cookie key id v1';
+const KEY_LABEL = 'encrypted cookie v1';
+const KEY_ID_LABEL = 'encrypted cookie key id v1';
 
 /**
  * Seals bytes into text that fits into a cookie, and opens it: base64url of nonce · key id · ciphertext · tag.
@@ -25,8 +26,8 @@ export class CookieSeal {
   /** @param secrets the first seals, all open */
   constructor(secrets: readonly string[]) {
     this.#keys = secrets.map((secret) => ({
-      id: derive(secret, KEY_ID_LABEL, KEY_ID_BYTES),
-      cipher: new Xaes256Gcm(derive(secret, KEY_LABEL, KEY_BYTES)),
+      id: Buffer.from(derivedKey(secret, KEY_ID_LABEL, KEY_ID_BYTES)),
+      cipher: new Xaes256Gcm(derivedKey(secret, KEY_LABEL, KEY_BYTES)),
     }));
   }
 
@@ -58,10 +59,6 @@ export class CookieSeal {
     }
     return undefined;
   }
-}
-
-function derive(secret: string, label: string, bytes: number): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, '', label, bytes));
 }
 
 function additionalData(keyId: Buffer, context: string): Buffer {

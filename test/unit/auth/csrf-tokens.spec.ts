@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { CsrfTokens } from '../../../lib/auth/csrf/csrf-tokens.js';
+import { CsrfTokens } from '../../../lib/crypto/csrf-tokens.js';
 import { SessionCookieCodec } from '../../../lib/http/cookie-codec.js';
 
 const FIRST = 'the first secret, of more than 32 characters';

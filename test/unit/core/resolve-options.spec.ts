@@ -1,4 +1,4 @@
-import { type ResolvedSessionOptions, resolveOptions } from '../../../lib/core/resolve-options.js';
+import { type ResolvedSessionOptions, resolveOptions } from '../../../lib/options/resolve-options.js';
 import { jsonSerializer } from '../../../lib/core/serializer.js';
 import { SessionOptionsError } from '../../../lib/errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../../../lib/session-options.js';

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
-import { HmacSha256 } from '../../../lib/http/hmac-sha256.js';
+import { HmacSha256 } from '../../../lib/crypto/hmac-sha256.js';
 
 const ascii = fc.string({ unit: 'binary-ascii', maxLength: 512, size: 'max' });
 const reference = (key: Uint8Array, text: string) =>

@@ -2,7 +2,7 @@ import type { CookiesRead } from '../../../lib/backends/session-backend.js';
 import { type PresentedId, StoredBackend } from '../../../lib/backends/stored.backend.js';
 import { systemClock } from '../../../lib/core/clock.js';
 import type { CookieEnd } from '../../../lib/core/deadlines.js';
-import { resolveOptions } from '../../../lib/core/resolve-options.js';
+import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import { newId } from '../../../lib/core/session-id.js';
 import { SessionEvents } from '../../../lib/events/session-events.js';
 import { SessionCookieCodec } from '../../../lib/http/cookie-codec.js';

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { MemorySessionStore, SessionStore } from 'nest-session';
 import { aRecord, FakeClock, newKey } from 'nest-session/testing';
-import { resolveOptions } from '../../../lib/core/resolve-options.js';
+import { resolveOptions } from '../../../lib/options/resolve-options.js';
 import { SessionEvents } from '../../../lib/events/session-events.js';
 import type { SessionSweepOptions } from '../../../lib/session-options.js';
 import type { DeleteExpiredOptions } from '../../../lib/stores/session-store.js';

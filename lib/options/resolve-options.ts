@@ -1,9 +1,9 @@
 import { SessionOptionsError } from '../errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
-import { type Duration, durationMs } from './duration.js';
+import { type Duration, durationMs } from '../core/duration.js';
 import { type ResolvedCsrfOptions, resolveCsrf } from './resolve-csrf.js';
 import { type ResolvedSweepOptions, resolveSweep } from './resolve-sweep.js';
-import { jsonSerializer, type SessionSerializer } from './serializer.js';
+import { jsonSerializer, type SessionSerializer } from '../core/serializer.js';
 
 export interface ResolvedCookieOptions extends Omit<SessionCookieOptions, 'path'> {
   readonly path: string;

@@ -1,5 +1,5 @@
 import type { SessionSweepOptions } from '../session-options.js';
-import { type Duration, durationMs } from './duration.js';
+import { type Duration, durationMs } from '../core/duration.js';
 
 /** How expired sessions are cleared in the background. */
 export interface ResolvedSweepOptions {

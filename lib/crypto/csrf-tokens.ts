@@ -1,8 +1,9 @@
-import { hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { ResolvedSessionOptions } from '../../core/resolve-options.js';
-import { HmacSha256 } from '../../http/hmac-sha256.js';
-import { RESOLVED_SESSION_OPTIONS } from '../../tokens.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
+import { hmacKeys } from './derived-keys.js';
+import type { HmacSha256 } from './hmac-sha256.js';
+import { RESOLVED_SESSION_OPTIONS } from '../tokens.js';
 
 const MAC_BYTES = 32;
 /** The mask, and what it masks, as base64url. */
@@ -18,7 +19,7 @@ export class CsrfTokens {
   readonly #keys: readonly HmacSha256[];
 
   constructor(@Inject(RESOLVED_SESSION_OPTIONS) { secrets }: Pick<ResolvedSessionOptions, 'secrets'>) {
-    this.#keys = secrets.map(deriveKey);
+    this.#keys = hmacKeys(secrets, 'csrf token v1');
   }
 
   /**
@@ -39,11 +40,6 @@ export class CsrfTokens {
     const mac = xor(bytes.subarray(0, MAC_BYTES), bytes.subarray(MAC_BYTES));
     return this.#keys.filter((key) => timingSafeEqual(mac, sign(key, binding))).length > 0;
   }
-}
-
-/** A key of its own, so that no signature of another purpose is a token, nor a token a session (CVE-2023-48309). */
-function deriveKey(secret: string): HmacSha256 {
-  return new HmacSha256(new Uint8Array(hkdfSync('sha256', secret, '', 'nest-session csrf token v1', 32)));
 }
 
 function sign(key: HmacSha256, binding: string): Buffer {
