@@ -23,6 +23,7 @@ export {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
   tombstoneOf,
   type ValueTexts,
 } from './core/record.js';
@@ -30,6 +31,7 @@ export { FileSessionStore, type FileSessionStoreOptions } from './stores/file/fi
 export { MemorySessionStore } from './stores/memory.store.js';
 export {
   type AtomicResult,
+  type DeleteByUserOptions,
   type DeleteExpiredOptions,
   type RenameOutcome,
   SessionStore,

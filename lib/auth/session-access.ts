@@ -96,7 +96,6 @@ export class SessionAccess {
   #refusal(session: RequestSession): Error {
     const { loginUrl, secondFactorUrl } = this.options;
     const presence = session.state?.presence;
-    if (presence === 'renamed') return session.rotated();
     if (this.auth.isPending(session))
       return new SecondFactorRequiredException(this.#page(session, secondFactorUrl, 'second-factor'));
     const hasEnded = presence === 'dead' || presence === 'ended';

@@ -12,8 +12,7 @@ import {
 } from '../core/login-values.js';
 import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { lifecycleOf } from '../core/session.js';
-import { isReserved } from '../core/session-values.js';
-import type { LoginKind, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
 import {
   NotAuthenticatedException,
   SessionExpiredException,
@@ -103,16 +102,16 @@ export class SessionAuth<User = unknown> implements UserSource {
     const request = await this.#open(session);
     const userId = this.#users.idOf(user);
     if (!(await this.#users.isActive(user))) throw new NotAuthenticatedException();
+    await request.openRenamed(userId);
     const pending = this.#pendingOf(request);
     const earlier = pending?.userId === userId ? pending : undefined;
     const claim = await this.#admit(request, userId);
     try {
-      if (await this.#mustStartAnew(request, user, userId)) await request.flush('replaced');
-      await this.#takeOver(stateOf(request), userId);
+      if (await this.#mustStartAnew(request, user, userId)) await request.replace();
       const now = this.clock.now();
       const at = Math.min(options.authenticatedAt?.getTime() ?? now, now);
       const { remember = earlier?.remember, level } = options;
-      this.#authenticate(request, 'new', user, userId, {
+      this.#authenticate(request, 'login', user, userId, {
         at,
         since: at === now ? undefined : now,
         hash: await this.#users.newHash(user, userId),
@@ -147,7 +146,7 @@ export class SessionAuth<User = unknown> implements UserSource {
     if (user === undefined || !auth || userId === undefined) throw nobody(request);
     const now = this.clock.now();
     const at = Math.min(options.authenticatedAt?.getTime() ?? now, now);
-    this.#authenticate(request, 'again', user, userId, {
+    this.#authenticate(request, 'confirm', user, userId, {
       ...auth,
       at,
       since: at === now ? undefined : now,
@@ -174,7 +173,8 @@ export class SessionAuth<User = unknown> implements UserSource {
     const request = await this.#open(session);
     const userId = this.#users.idOf(user);
     if (!(await this.#users.isActive(user))) throw new NotAuthenticatedException();
-    if (await this.#mustStartAnew(request, user, userId)) await request.flush('replaced');
+    await request.openRenamed(userId);
+    if (await this.#mustStartAnew(request, user, userId)) await request.replace();
     const hash = await this.#users.newHash(user, userId);
     const value = { userId, at: this.clock.now(), hash, remember, methods };
     stateOf(request).awaitSecondFactor(withoutUndefined(value));
@@ -192,21 +192,16 @@ export class SessionAuth<User = unknown> implements UserSource {
   }
 
   /**
-   * Ends the session now, and takes its cookie away. One that is not there any more is no error.
+   * Ends the session now, wherever it is by now, and takes its cookie away. One that is not there any more is no error,
+   * nor is an id that was just replaced: who logs out is out.
    *
-   * @throws SessionRotatedException (409) when the request came with an id that was just replaced: the session lives on
-   * under the newer one, which this request does not know
+   * @throws SessionRotatedException (409) when the session has a newer id, and its store does not keep which
    */
   async logout(session: SessionOfRequest, { clearSiteData }: LogoutOptions = {}): Promise<void> {
     const request = requestOf(session);
     await request.load();
-    const { presence, stored, ownerId } = stateOf(request);
-    if (presence === 'renamed') throw request.rotated();
-    await request.flush('logout');
-    if (stored && ownerId !== undefined) this.events.emit('loggedOut', subjectOf(stored.record));
-    // A parallel request may have given it a new id after it was loaded.
-    if (stored && ownerId !== undefined)
-      await this.#sessions.end(ownerId, stored.record.handle).catch(unlessUnsupported(undefined));
+    for (const record of await request.flush('logout'))
+      if (record.userId !== undefined) this.events.emit('loggedOut', subjectOf(record));
     if (clearSiteData && request.isSecure)
       request.setHeader('Clear-Site-Data', clearSiteDataOf(clearSiteData));
   }
@@ -237,10 +232,9 @@ export class SessionAuth<User = unknown> implements UserSource {
       throw new SessionUsageError(
         'refresh() needs a session whose user was loaded before the change: put @Authenticated() on the route.',
       );
-    state.cycleId();
-    state.values.set(AUTH, withoutUndefined({ ...auth, hash: await this.#users.newHash(user, userId) }));
+    state.refresh(userId, withoutUndefined({ ...auth, hash: await this.#users.newHash(user, userId) }));
     this.#known.set(state, { userId, user, loading: undefined });
-    const ending = this.#sessions.endAll(userId, stored?.key);
+    const ending = this.#sessions.endAll(userId, stored);
     // Without an index they end at their next request, by their hash.
     await (this.#users.hasAuthHash ? ending.catch(unlessUnsupported(0)) : ending);
   }
@@ -287,7 +281,7 @@ export class SessionAuth<User = unknown> implements UserSource {
     await request.load();
     const { userId, stored } = stateOf(request);
     if (userId === undefined) throw nobody(request);
-    return this.#sessions.endAll(userId, stored?.key);
+    return this.#sessions.endAll(userId, stored);
   }
 
   /**
@@ -331,7 +325,12 @@ export class SessionAuth<User = unknown> implements UserSource {
       );
     const hash = await this.#users.newHash(user, userId);
     const { absoluteTimeoutMs } = this.sessionOptions;
-    return { userId, auth: withoutUndefined({ at: this.clock.now(), hash }), kind: 'new', absoluteTimeoutMs };
+    return {
+      userId,
+      auth: withoutUndefined({ at: this.clock.now(), hash }),
+      kind: 'login',
+      absoluteTimeoutMs,
+    };
   }
 
   /** For the framework: whether a second factor is outstanding. */
@@ -339,11 +338,10 @@ export class SessionAuth<User = unknown> implements UserSource {
     return this.#pendingOf(request) !== undefined;
   }
 
-  /** Takes a place for the login where `maxSessions` refuses: none is needed in place of a session of the same user. */
+  /** Takes a place for the login where `maxSessions` refuses. */
   async #admit(request: RequestSession, userId: string): Promise<Claim | undefined> {
-    const { userId: owner, handle } = stateOf(request);
     try {
-      return await this.#limit?.admit(userId, owner === userId ? handle : undefined);
+      return await this.#limit?.admit(userId, stateOf(request).handle);
     } catch (error) {
       if (error instanceof SessionLimitException)
         this.events.emit('rejected', { userId, reason: error.code });
@@ -372,19 +370,6 @@ export class SessionAuth<User = unknown> implements UserSource {
     return request;
   }
 
-  /**
-   * A login form was sent twice, and the first one has given the session a new id already: what the visitor had is in the
-   * same user's session by now. Nobody else's is looked at, whatever id the request came with.
-   */
-  async #takeOver({ presence, goneHandle, values }: SessionState, userId: string): Promise<void> {
-    if (presence !== 'renamed' || goneHandle === undefined) return;
-    const sessions = await this.#sessions.of(userId).catch(unlessUnsupported([]));
-    const first = sessions.find(({ record }) => record.handle === goneHandle);
-    const { serializer } = this.sessionOptions;
-    for (const [name, text] of Object.entries(first?.record.values ?? {}))
-      if (!isReserved(name) && !values.has(name)) values.set(name, serializer.parse(text));
-  }
-
   /** Whether what is in the session must not come to this user (law 8), or cannot be believed (law 7). */
   async #mustStartAnew(request: RequestSession, user: User, userId: string): Promise<boolean> {
     const { presence, ownerId, auth, pending, stored } = stateOf(request);
@@ -393,7 +378,13 @@ export class SessionAuth<User = unknown> implements UserSource {
     return auth !== undefined && (await this.#users.judge(user, userId, auth)) === 'over';
   }
 
-  #authenticate(request: RequestSession, kind: LoginKind, user: User, userId: string, auth: AuthValue): void {
+  #authenticate(
+    request: RequestSession,
+    kind: 'login' | 'confirm',
+    user: User,
+    userId: string,
+    auth: AuthValue,
+  ): void {
     const state = stateOf(request);
     const { rememberForMs } = this.options;
     const { absoluteTimeoutMs } = this.sessionOptions;
@@ -452,6 +443,7 @@ function stateOf(request: RequestSession): SessionState {
 /** Why nobody is logged in. */
 export function nobody(request: RequestSession, redirectTo?: string): Error {
   const { presence } = stateOf(request);
+  if (presence === 'renamed') return request.rotated();
   const hasEnded = presence === 'dead' || presence === 'ended';
   return hasEnded ? new SessionExpiredException(redirectTo) : new NotAuthenticatedException(redirectTo);
 }

@@ -20,7 +20,14 @@ const MAX_ROUNDS = 1_000;
 /** The logins of a user that are under way; `version` counts the changes. */
 interface Ledger {
   readonly version: number;
-  readonly claims: readonly { readonly id: string; readonly at: EpochMs }[];
+  readonly claims: readonly LedgerClaim[];
+}
+
+interface LedgerClaim {
+  readonly id: string;
+  readonly at: EpochMs;
+  /** The session in which the login begins: a form that is sent twice takes one place. */
+  readonly handle?: string;
 }
 
 const EMPTY: Ledger = { version: 0, claims: [] };
@@ -44,23 +51,24 @@ export class SessionLimit {
   /**
    * Takes a place for one more session.
    *
-   * @param ownHandle the session that this login replaces, if it does: it needs no place
+   * @param handle the session in which the user logs in: where it has a place already, by this login or by one that is
+   * under way, it needs no other
    * @throws SessionLimitException (409)
    */
-  async admit(userId: string, ownHandle: string | undefined): Promise<Claim> {
+  async admit(userId: string, handle: string): Promise<Claim> {
     const id = randomBytes(12).toString('base64url');
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { key, ledger: counted } = await this.#openLedger(userId);
-      const living = (await this.sessions.of(userId)).filter(({ record }) => record.handle !== ownHandle);
+      const living = (await this.sessions.of(userId)).filter(({ record }) => record.handle !== handle);
       const stored = new Set(living.map(({ auth }) => auth.claim));
       const step = await this.#change<'changed' | 'full' | 'admitted'>(key, (ledger, now) => {
         if (ledger.version !== counted.version) return { answer: 'changed', ledger };
         const claims = ledger.claims.filter((claim) => claim.at + LEASE_MS > now);
-        const underWay = claims.filter((claim) => !stored.has(claim.id));
-        if (living.length + underWay.length >= this.limit) return { answer: 'full', ledger };
+        const underWay = claims.filter((claim) => !stored.has(claim.id) && claim.handle !== handle);
+        if (living.length + placesOf(underWay) >= this.limit) return { answer: 'full', ledger };
         return {
           answer: 'admitted',
-          ledger: { version: ledger.version + 1, claims: [...claims, { id, at: now }] },
+          ledger: { version: ledger.version + 1, claims: [...claims, { id, at: now, handle }] },
         };
       });
       if (step === 'full') throw new SessionLimitException(this.limit);
@@ -130,6 +138,11 @@ export class SessionLimit {
     const isMine = await this.asking.ask('create', () => this.store.create(key, record));
     return isMine ? EMPTY : undefined;
   }
+}
+
+/** Of several claims in one session the first takes the place. */
+function placesOf(claims: readonly LedgerClaim[]): number {
+  return new Set(claims.map(({ id, handle }) => handle ?? id)).size;
 }
 
 function ledgerOf(text: string | undefined): Ledger {

@@ -1,6 +1,7 @@
 import type { AskStore } from '../backends/ask-store.js';
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { AUTH, type AuthValue, authValueOf, loginTimeOf } from '../core/login-values.js';
+import type { StoredIdentity } from '../core/session-state.js';
 import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { type EndReason, type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionStore, StoredSession } from '../stores/session-store.js';
@@ -60,9 +61,16 @@ export class UserSessions {
     throw this.asking.failed('delete', new Error(`Sessions got new ids ${MAX_TRIES} times in a row.`));
   }
 
-  /** @returns how many ended */
-  async endAll(userId: string, exceptKey?: string): Promise<number> {
-    const options = { exceptKey, tombstoneUntil: this.#graceEnd() };
+  /**
+   * @param spared a session that stays, under whatever key it has by now
+   * @returns how many ended
+   */
+  async endAll(userId: string, spared?: StoredIdentity): Promise<number> {
+    const options = {
+      exceptKey: spared?.key,
+      exceptHandle: spared?.record.handle,
+      tombstoneUntil: this.#graceEnd(),
+    };
     const ended = await this.asking.ask('deleteByUser', () => this.store.deleteByUser(userId, options));
     if (ended > 0) this.events.emit('ended', { userId, reason: 'revoked' });
     return ended;

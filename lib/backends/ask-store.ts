@@ -69,6 +69,6 @@ export class AskStore {
 }
 
 /** A mistake of the program and no failure of the store; also of the other build of the package. */
-function isUnsupported(error: unknown): error is SessionStoreUnsupportedError {
+export function isUnsupported(error: unknown): error is SessionStoreUnsupportedError {
   return (error as Partial<SessionStoreUnsupportedError> | undefined)?.code === 'SESSION_STORE_UNSUPPORTED';
 }

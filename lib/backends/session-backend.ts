@@ -1,5 +1,6 @@
 import type { SessionClock } from '../core/clock.js';
 import type { ResolvedSessionOptions } from '../options/resolve-options.js';
+import type { SessionRecord } from '../core/record.js';
 import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
 import type { SessionEvents } from '../events/session-events.js';
 import type { SessionStore } from '../stores/session-store.js';
@@ -62,8 +63,20 @@ export interface SessionBackend<Token = unknown> {
    */
   openOf?(userId: string, handle: string): Promise<SessionState | undefined>;
 
-  /** A fresh anonymous session, as after a flush; `dead`: in the place of one that may not go on. */
-  fresh(presence?: 'nothing' | 'dead'): SessionState;
+  /**
+   * Finds the session that a request named by an id which was just replaced, for a login of its owner.
+   *
+   * @returns undefined when it is not there any more, or somebody else's: a replaced id lets nobody in
+   */
+  openRenamed?(state: SessionState, userId: string): Promise<SessionState | undefined>;
+
+  /**
+   * A fresh anonymous session, as after a flush.
+   *
+   * @param presence `dead`: in the place of one that may not go on
+   * @param others sessions that end as soon as a login is stored in this one
+   */
+  fresh(presence?: 'nothing' | 'dead', others?: readonly StoredIdentity[]): SessionState;
 
   /**
    * Writes what the plan says, in one step, and takes it as the state's new base.
@@ -72,10 +85,18 @@ export interface SessionBackend<Token = unknown> {
    * @throws SessionInterruptedException, SessionRotatedException (409): the session ended, or has a new id;
    * SessionStoreException (503)
    */
-  commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<void>;
+  commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<Committed>;
 
-  /** Ends sessions at once, by their keys. */
-  end(keys: readonly string[]): Promise<void>;
+  /**
+   * Ends sessions at once, wherever they went meanwhile.
+   *
+   * @returns those that ended by this call
+   * @throws SessionRotatedException (409) when one has a new id that the store does not tell; the others have ended then
+   */
+  end(sessions: readonly StoredIdentity[]): Promise<readonly SessionRecord[]>;
+
+  /** Ends a session as it was loaded: one that got a new id meanwhile lives on. @returns whether it ended by this call */
+  endHere(session: StoredIdentity): Promise<boolean>;
 
   /**
    * Changes one stored value in one step. Left out where nobody else can change it in between.
@@ -95,6 +116,13 @@ export interface SessionBackend<Token = unknown> {
    * @param presentNames the cookies that the request brought: what is left over of them is taken away
    */
   cookiesFor(session: StoredIdentity, place: CookiePlace, presentNames: readonly string[]): CookieToSet[];
+}
+
+/** What a commit did. */
+export interface Committed {
+  readonly done: 'created' | 'saved' | 'rotated' | 'touched' | 'ended' | 'nothing';
+  /** The sessions that ended by it: this one, or those that a login took the place of. */
+  readonly ended: readonly SessionRecord[];
 }
 
 /** What a backend takes from the module. */

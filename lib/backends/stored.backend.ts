@@ -1,20 +1,28 @@
-import type { EpochMs, SessionClock } from '../core/clock.js';
+import type { SessionClock } from '../core/clock.js';
 import { checkJson } from '../core/json-values.js';
-import { applyChange, applyTouch, RECORD_FORMAT, type SessionRecord } from '../core/record.js';
-import type { ResolvedSessionOptions } from '../options/resolve-options.js';
-import { keyOf, newHandle, newId } from '../core/session-id.js';
-import { type CommitPlan, type Presence, SessionState, type StoredIdentity } from '../core/session-state.js';
 import {
-  SessionFormatException,
-  SessionInterruptedException,
-  SessionRotatedException,
-  type StoreOperation,
-} from '../errors.js';
+  applyTouch,
+  RECORD_FORMAT,
+  type SessionRecord,
+} from '../core/record.js';
+import { keyOf } from '../core/session-id.js';
+import {
+  type CommitPlan,
+  type Presence,
+  SessionState,
+  type StateOrigin,
+  type StoredIdentity,
+} from '../core/session-state.js';
+import { IdRenewal } from '../crypto/id-renewal.js';
+import { SessionFormatException, SessionInterruptedException, SessionRotatedException } from '../errors.js';
 import { type SessionEvents, subjectOf } from '../events/session-events.js';
+import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
-import type { CookiePlace, CookiesRead, CookieToSet, SessionBackend } from './session-backend.js';
+import { isRenewedFor, Proofs, type Written } from './proofs.js';
+import type { Committed, CookiePlace, CookiesRead, CookieToSet, SessionBackend } from './session-backend.js';
+import { StoredSessions } from './stored-sessions.js';
 
 /** An id that a request presented, verified to be one of ours. */
 export interface PresentedId {
@@ -31,13 +39,14 @@ export interface IdCodec {
 
 const NOTHING: CookiesRead<PresentedId> = { tokens: [], presentNames: [] };
 
-/** How often a new id is tried: with 256 bits a collision means that the random generator is broken. */
-const MAX_ID_TRIES = 5;
+type ChangePlan = CommitPlan & { readonly kind: 'save' | 'rename' };
 
 /** Sessions in a store, behind an id that the cookie holds. */
 export class StoredBackend implements SessionBackend<PresentedId> {
   readonly livesInCookie = false;
-  readonly #store: AskStore;
+  readonly #asking: AskStore;
+  readonly #sessions: StoredSessions;
+  readonly #proofs: Proofs;
 
   constructor(
     private readonly store: SessionStore,
@@ -46,7 +55,11 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     private readonly events: SessionEvents,
     private readonly codec: IdCodec,
   ) {
-    this.#store = new AskStore(options.storeTimeoutMs, events);
+    const { storeTimeoutMs, rotationGraceMs, secrets } = options;
+    this.#asking = new AskStore(storeTimeoutMs, events);
+    const renewal = new IdRenewal(secrets);
+    this.#sessions = new StoredSessions(store, this.#asking, renewal, rotationGraceMs, clock);
+    this.#proofs = new Proofs(this.#sessions, options.serializer, clock);
   }
 
   readCookies(header: string, name: string): CookiesRead<PresentedId> {
@@ -67,44 +80,60 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   }
 
   async openOf(userId: string, handle: string): Promise<SessionState | undefined> {
-    const found = await this.#ask('findByUser', () => this.store.findByUser(userId));
+    const found = await this.#asking.ask('findByUser', () => this.store.findByUser(userId));
     const session = found.find(({ record }) => record.handle === handle);
     if (!session) return undefined;
     if (session.record.format > RECORD_FORMAT) this.#refuseNewerFormat(session.record);
     return this.#opened({ id: '', ...session });
   }
 
-  fresh(presence: 'nothing' | 'dead' = 'nothing'): SessionState {
-    return this.#state(presence);
+  async openRenamed({ others: [named] }: SessionState, userId: string): Promise<SessionState | undefined> {
+    const found = await this.#sessions.whereabouts.find(named, userId);
+    if (found.kind !== 'living') return undefined;
+    const { session, hops } = found;
+    if (session.record.format > RECORD_FORMAT) this.#refuseNewerFormat(session.record);
+    if (!this.#proofs.isOfSameUser(found, userId)) return undefined;
+    const isJustRenewed = session.id !== '' && isRenewedFor({ kind: 'login' }, hops);
+    return this.#opened(session, { isJustRenewed, browserId: named.id });
   }
 
-  async commit(state: SessionState, plan: CommitPlan): Promise<void> {
+  fresh(presence: 'nothing' | 'dead' = 'nothing', others: readonly StoredIdentity[] = []): SessionState {
+    return this.#state(presence, undefined, { others });
+  }
+
+  async commit(state: SessionState, plan: CommitPlan): Promise<Committed> {
     const { stored } = state;
     if (plan.kind === 'create') return this.#create(state, plan);
-    if (!stored) return;
+    if (!stored) return NOTHING_DONE;
     switch (plan.kind) {
       case 'save': {
-        const saved = await this.#ask('save', () => this.store.save(stored.key, plan.change, stored.record));
-        if (!saved) return this.#interrupted(stored);
-        return state.settle(plan, { ...stored, record: applyChange(stored.record, plan.change) });
+        const saved = await this.#sessions.save(stored, plan.change);
+        return saved ? settledAs('saved', state, plan, saved) : this.#missed(state, stored, plan);
       }
-      case 'rename':
-        return this.#rename(state, stored, plan);
+      case 'rename': {
+        const renamed = await this.#sessions.rename(stored, plan.change, plan.proof);
+        return renamed ? settledAs('rotated', state, plan, renamed) : this.#missed(state, stored, plan);
+      }
       case 'touch': {
         // A session that ended meanwhile is no matter to a request that only read it.
-        const alive = await this.#ask('touch', () => this.store.touch(stored.key, plan.touch, stored.record));
-        if (alive) state.settle(plan, { ...stored, record: applyTouch(stored.record, plan.touch) });
-        return;
+        const touching = () => this.store.touch(stored.key, plan.touch, stored.record);
+        if (!(await this.#asking.ask('touch', touching))) return NOTHING_DONE;
+        const touched = { ...stored, record: applyTouch(stored.record, plan.touch) };
+        return settledAs('touched', state, plan, touched);
       }
       case 'end':
-        await this.end([stored.key]);
+        return { done: 'ended', ended: await this.end([stored]) };
     }
   }
 
-  /** Their keys are known as ended for `rotationGrace`. */
-  async end(keys: readonly string[]): Promise<void> {
-    const until = this.#graceEnd();
-    await Promise.all(keys.map((key) => this.#ask('delete', () => this.store.delete(key, until))));
+  async end(sessions: readonly StoredIdentity[]): Promise<readonly SessionRecord[]> {
+    const chased = await Promise.all(sessions.map((session) => this.#sessions.end(session)));
+    if (chased.some(({ kind }) => kind === 'lost')) throw new SessionRotatedException();
+    return chased.flatMap((each) => (each.kind === 'ended' ? [each.record] : []));
+  }
+
+  endHere({ key }: StoredIdentity): Promise<boolean> {
+    return this.#sessions.endHere(key);
   }
 
   cookiesFor({ id }: StoredIdentity, { name }: CookiePlace): CookieToSet[] {
@@ -132,7 +161,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
         throw error;
       }
     };
-    const result = await this.#ask('atomic', async () => {
+    const result = await this.#asking.ask('atomic', async () => {
       try {
         return await this.store.atomic(stored.key, name, update);
       } catch (error) {
@@ -141,7 +170,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       }
     });
     if (mistake) throw mistake.error;
-    if (!result) return this.#interrupted(stored);
+    if (!result) throw await this.#interruption(stored);
     state.values.replace(name, result.text);
   }
 
@@ -150,118 +179,79 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       (identity) => identity !== undefined,
     );
     const living = found.filter(({ record }) => !record.gone);
-    if (living.length === 1) return this.#opened(living[0]);
-    if (living.length === 0) return found[0] ? this.#opened(found[0]) : this.#state('dead');
-    const handles = living.map(({ record }) => record.handle);
-    this.events.emit('ambiguous', { handles });
+    if (living.length > 1) return this.#ambiguous(living, found);
+    const opened = living[0] ?? found[0];
+    if (!opened) return this.#state('dead');
+    return this.#opened(opened, { others: found.filter((each) => each !== opened) });
+  }
+
+  #ambiguous(living: readonly StoredIdentity[], others: readonly StoredIdentity[]): SessionState {
+    this.events.emit('ambiguous', { handles: living.map(({ record }) => record.handle) });
     this.events.warnOnce(
       'ambiguous',
       'A request brought cookies of several living sessions: none was believed.',
     );
-    return this.#state(
-      'ambiguous',
-      undefined,
-      living.map(({ key }) => key),
-    );
+    return this.#state('ambiguous', undefined, { others });
   }
 
   #load({ id, isSignedByOldSecret }: PresentedId): Promise<StoredIdentity | undefined> {
     const key = keyOf(id);
-    return this.#ask('load', () => this.store.load(key)).then((record) => {
-      if (!record || record.expiresAt <= this.clock.now()) return undefined;
-      if (record.format > RECORD_FORMAT) this.#refuseNewerFormat(record);
-      return { id, key, record, isSignedByOldSecret };
-    });
+    return this.#asking
+      .ask('load', () => this.store.load(key))
+      .then((record) => {
+        if (!record || record.expiresAt <= this.clock.now()) return undefined;
+        if (record.format > RECORD_FORMAT) this.#refuseNewerFormat(record);
+        return { id, key, record, isSignedByOldSecret };
+      });
   }
 
-  #opened(identity: StoredIdentity): SessionState {
+  #opened(identity: StoredIdentity, { others = [], ...origin }: StateOrigin = {}): SessionState {
     const { gone, corrupt, handle } = identity.record;
-    if (gone) return Object.assign(this.#state(gone), { goneHandle: handle });
-    const state = this.#state('living', identity);
+    if (gone) return this.#state(gone, undefined, { ...origin, others: [identity, ...others] });
+    const state = this.#state('living', identity, { ...origin, others });
     if (corrupt) this.#corrupt(handle);
     if (this.events.isHeard('loaded')) this.events.emit('loaded', subjectOf(identity.record));
     return state;
   }
 
-  #state(presence: Presence, identity?: StoredIdentity, rivals?: readonly string[]): SessionState {
-    return new SessionState(
-      presence,
-      identity,
-      this.options,
-      this.clock,
-      (handle) => this.#corrupt(handle),
-      rivals,
-    );
+  #state(presence: Presence, identity?: StoredIdentity, origin?: StateOrigin): SessionState {
+    const onCorrupt = (handle: string) => this.#corrupt(handle);
+    return new SessionState(presence, identity, this.options, this.clock, onCorrupt, origin);
   }
 
-  async #create(state: SessionState, plan: CommitPlan & { kind: 'create' }): Promise<void> {
-    if (!plan.login) {
-      if (state.presence === 'renamed') throw new SessionRotatedException();
-      if (state.presence === 'ended') throw new SessionInterruptedException();
-    }
-    const { id, key } = await this.#withNewId('create', async (newKey) =>
-      this.store.create(newKey, plan.record),
-    );
-    state.settle(plan, { id, key, record: plan.record });
+  async #create(state: SessionState, plan: CommitPlan & { kind: 'create' }): Promise<Committed> {
+    const { proof, record } = plan;
+    if (proof) return settled(state, plan, await this.#proofs.begin(record, proof, state.others));
+    await this.#refuseReplacedId(state);
+    const session = await this.#sessions.create(record);
+    return settled(state, plan, { session, done: 'created', ended: [] });
   }
 
-  async #rename(state: SessionState, stored: StoredIdentity, plan: CommitPlan & { kind: 'save' | 'rename' }) {
-    const until = this.#graceEnd();
-    let isGone = false;
-    const { id, key } = await this.#withNewId('rename', async (newKey) => {
-      const outcome = await this.store.rename(stored.key, newKey, plan.change, until, stored.record);
-      isGone = outcome === 'gone';
-      return outcome !== 'taken';
-    });
-    if (!isGone) return state.settle(plan, { id, key, record: applyChange(stored.record, plan.change) });
-    if (!plan.login) return this.#interrupted(stored);
-    await this.#logInAnew(state, stored, plan);
+  /** Who came with an id that was just replaced, or whose session just ended, begins no new session by writing a value. */
+  async #refuseReplacedId({ presence, others: [named] }: SessionState): Promise<void> {
+    if (presence === 'ended') throw new SessionInterruptedException();
+    if (presence === 'renamed') throw await this.#reasonFor(named);
   }
 
-  /**
-   * A login whose session is not there any more starts another one: a form that was sent twice logs in twice. What the
-   * visitor had goes on where the old session got a new id; where it ended, it stays ended.
-   */
-  async #logInAnew(
-    state: SessionState,
-    { key: oldKey, record: old }: StoredIdentity,
-    plan: CommitPlan & { kind: 'save' | 'rename' },
-  ): Promise<void> {
-    const isRenamed = (await this.#ask('load', () => this.store.load(oldKey)))?.gone === 'renamed';
-    if (!isRenamed && plan.login === 'again') throw this.#interruption(old, isRenamed);
-    const values = isRenamed ? old.values : {};
-    const createdAt = this.clock.now();
-    const record = {
-      ...applyChange({ ...old, values }, plan.change),
-      handle: newHandle(createdAt),
-      createdAt,
-    };
-    const { id, key } = await this.#withNewId('create', async (newKey) => this.store.create(newKey, record));
-    state.settle(plan, { id, key, record });
+  /** A session that is to be changed is not under its key any more. */
+  async #missed(state: SessionState, loaded: StoredIdentity, plan: ChangePlan): Promise<Committed> {
+    const { proof, change } = plan;
+    if (!proof || proof.kind === 'confirm') throw await this.#interruption(loaded);
+    const written = await this.#proofs.bringBack(loaded, change, proof);
+    if (!written) throw await this.#interruption(loaded);
+    return settled(state, plan, written);
   }
 
-  /** Tries new ids until one is free. */
-  async #withNewId(
-    operation: 'create' | 'rename',
-    isFree: (key: string) => Promise<boolean>,
-  ): Promise<{ id: string; key: string }> {
-    for (let tries = 0; tries < MAX_ID_TRIES; tries++) {
-      const id = newId();
-      const key = keyOf(id);
-      if (await this.#ask(operation, () => isFree(key))) return { id, key };
-    }
-    throw this.#store.failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
+  async #interruption(session: StoredIdentity): Promise<Error> {
+    this.events.emit('interrupted', subjectOf(session.record));
+    return this.#reasonFor(session);
   }
 
-  /** The session is not under its key any more: was it renamed, or did it end? */
-  async #interrupted({ key, record }: StoredIdentity): Promise<never> {
-    const now = await this.#ask('load', () => this.store.load(key));
-    throw this.#interruption(record, now?.gone === 'renamed');
-  }
-
-  #interruption(record: SessionRecord, isRenamed: boolean): Error {
-    this.events.emit('interrupted', subjectOf(record));
-    return isRenamed ? new SessionRotatedException() : new SessionInterruptedException();
+  /** The session is not under its key any more: does it live under another one, or did it end? */
+  async #reasonFor(session: StoredIdentity): Promise<Error> {
+    const found = await this.#sessions.whereabouts.follow(session);
+    const isLiving = found.kind === 'unknown' || (found.kind === 'living' && !found.isReplaced);
+    return isLiving ? new SessionRotatedException() : new SessionInterruptedException();
   }
 
   #refuseNewerFormat({ handle, format }: SessionRecord): never {
@@ -288,12 +278,21 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       `The stored data of session ${handle} is corrupt: it goes on without.`,
     );
   }
+}
 
-  #graceEnd(): EpochMs {
-    return this.clock.now() + this.options.rotationGraceMs;
-  }
+const NOTHING_DONE: Committed = { done: 'nothing', ended: [] };
 
-  #ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
-    return this.#store.ask(operation, work);
-  }
+function settled(state: SessionState, plan: CommitPlan, { session, done, ended }: Written): Committed {
+  state.settle(plan, session);
+  return { done, ended };
+}
+
+function settledAs(
+  done: 'saved' | 'rotated' | 'touched',
+  state: SessionState,
+  plan: CommitPlan,
+  session: StoredIdentity,
+): Committed {
+  state.settle(plan, session);
+  return { done, ended: [] };
 }

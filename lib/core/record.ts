@@ -37,8 +37,18 @@ export interface SessionRecord {
    * flush. Its `expiresAt` is the end of the mark; its `values` are empty.
    */
   readonly gone?: 'renamed' | 'ended';
+  /** Set on a tombstone by stores that keep it: what took the session's place. */
+  readonly successor?: Successor;
   /** Set by a store that could not read the values that it kept; `values` is empty then. */
   readonly corrupt?: true;
+}
+
+/** What took a session's place in its browser: itself under a new key, or the session of another login. */
+export interface Successor {
+  /** A tombstone may stand there by now. */
+  readonly key: string;
+  /** A text of the framework's, at most 64 characters. */
+  readonly trail?: string;
 }
 
 /**
@@ -65,8 +75,13 @@ export interface SessionChange extends SessionTouch {
   readonly cleared?: boolean;
   /** A new expiry policy (`setExpiry`): it wins over the stored one, and so does `expiresAt` then. */
   readonly policy?: string;
-  /** The visitor has proved who they are. Comes with `rename` alone, for every authentication renews the id (law 8). */
+  /**
+   * The visitor has proved who they are. Comes with `rename`, for every authentication renews the id (law 8); with `save`
+   * where a parallel login of the same user has just renewed it.
+   */
   readonly authentication?: Authentication;
+  /** Comes with `rename`: a text of the framework's, for the tombstone to keep beside the new key. */
+  readonly trail?: string;
 }
 
 /** What an authentication changes in a record, beside its values and deadlines. */
@@ -132,8 +147,18 @@ export function atomicChange(
   return { change: { set, removed, lastSeenAt, expiresAt, basedOn }, text };
 }
 
-/** The mark that a renamed or ended session leaves until `until`: it holds nothing of what the session held. */
-export function tombstoneOf(record: SessionRecord, gone: 'renamed' | 'ended', until: EpochMs): SessionRecord {
+/**
+ * The mark that a renamed or ended session leaves until `until`: it holds nothing of what the session held.
+ *
+ * @param successor of a renamed one the new key, and the trail of the change that came with it; of an ended one as it came
+ * with the delete
+ */
+export function tombstoneOf(
+  record: SessionRecord,
+  gone: 'renamed' | 'ended',
+  until: EpochMs,
+  successor?: Successor,
+): SessionRecord {
   const { format, handle, createdAt, lastSeenAt, absoluteExpiresAt, policy } = record;
   return {
     format,
@@ -145,7 +170,15 @@ export function tombstoneOf(record: SessionRecord, gone: 'renamed' | 'ended', un
     values: {},
     expiresAt: until,
     gone,
+    ...(successor && { successor }),
   };
+}
+
+/** A successor as a store keeps it; undefined for what is none: then nobody knows where the session went. */
+export function successorOf(stored: unknown): Successor | undefined {
+  const { key, trail } = Object(stored) as Record<string, unknown>;
+  if (typeof key !== 'string' || !/^[0-9a-f]{64}$/.test(key)) return undefined;
+  return { key, trail: typeof trail === 'string' ? trail : undefined };
 }
 
 function mergeValues(stored: ValueTexts, change: SessionChange): ValueTexts {

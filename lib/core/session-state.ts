@@ -69,10 +69,16 @@ export interface StoredIdentity {
 }
 
 /**
- * A factor was proved in this request. `new`: it must not fail because the session that it began with is not there any
- * more · `again`: by who is logged in, so that a session that ended meanwhile stays ended.
+ * Whose session it is, was shown in this request; each gives it a new id. They differ in what happens where the session that
+ * the request began with got a new id meanwhile, or ended:
+ *  - `login`, the first of two factors too: must not fail. It goes on in the same user's session, or begins another one.
+ *  - `confirm`, by who is logged in: comes too late, as a cycle does.
+ *  - `refresh`, by who is logged in, and has just changed the password: goes on in the same session, if that lives.
  */
-export type LoginKind = 'new' | 'again';
+export interface Proof {
+  readonly kind: 'login' | 'confirm' | 'refresh';
+  readonly userId: string;
+}
 
 /** What a commit has to do; decided by {@link SessionState.plan}, done by a backend. */
 export type CommitPlan =
@@ -80,13 +86,13 @@ export type CommitPlan =
       readonly kind: 'create';
       readonly record: SessionRecord;
       readonly values: ValueChanges;
-      readonly login: LoginKind | undefined;
+      readonly proof: Proof | undefined;
     }
   | {
       readonly kind: 'save' | 'rename';
       readonly change: SessionChange;
       readonly values: ValueChanges;
-      readonly login: LoginKind | undefined;
+      readonly proof: Proof | undefined;
     }
   | { readonly kind: 'touch'; readonly touch: SessionTouch }
   | { readonly kind: 'end' };
@@ -95,11 +101,18 @@ export type CommitPlan =
 export interface NewLogin {
   readonly userId: string;
   readonly auth: AuthValue;
-  readonly kind: LoginKind;
+  readonly kind: 'login' | 'confirm';
   /** How long the session lives from now on, whatever happens. */
   readonly absoluteTimeoutMs: number;
   /** Another expiry policy; left out: the one that the session has. */
   readonly policy?: ExpiryPolicy;
+}
+
+/** What a state may come with beside its session. */
+export interface StateOrigin {
+  readonly others?: readonly StoredIdentity[];
+  readonly isJustRenewed?: boolean;
+  readonly browserId?: string;
 }
 
 const NO_CHANGES: ValueChanges = { set: {}, removed: [], clears: 0, written: new Map() };
@@ -115,14 +128,18 @@ export class SessionState {
   /** The stored session; undefined while there is none. */
   stored: StoredIdentity | undefined;
   values: SessionValues;
-  /** The public name of the session that was here, where a tombstone tells it. */
-  goneHandle: string | undefined;
+  /** What else the request's cookies name, living or renamed: a logout, a flush and a login that begins anew end it too. */
+  others: readonly StoredIdentity[];
+  /** The id in the browser's cookie, as far as this request knows; '' where nobody but the browser does. */
+  browserId: string | undefined;
   /** The request came with the cookie of this session. */
   readonly isConfirmed: boolean;
   /** The policy that holds for a visitor whose cookie has come back. */
   #policy: ExpiryPolicy;
   #wantsNewId = false;
-  #login: LoginKind | undefined;
+  /** A parallel request of the same user has given the session its id a moment ago: an authentication needs no other. */
+  readonly #isJustRenewed: boolean;
+  #proof: Proof | undefined;
   /** This request has written the session, or its deadline. */
   #isWritten = false;
   /** The visitor has proved who they are, in this request; not written yet. */
@@ -139,10 +156,12 @@ export class SessionState {
     private readonly options: StateOptions,
     private readonly clock: SessionClock,
     onCorrupt: (handle: string) => void,
-    /** The keys of all living sessions that an ambiguous request names: a flush ends them all. */
-    readonly rivals: readonly string[] = [],
+    { others = [], isJustRenewed = false, browserId = stored?.id }: StateOrigin = {},
   ) {
     this.stored = stored;
+    this.others = others;
+    this.browserId = browserId;
+    this.#isJustRenewed = isJustRenewed;
     this.isConfirmed = stored !== undefined;
     this.#policy = confirmedPolicy(stored?.record.policy ?? MODULE_POLICY);
     this.values = new SessionValues(stored?.record.values ?? {}, options.serializer, () =>
@@ -208,7 +227,7 @@ export class SessionState {
   /** Whether what is to be written needs a Set-Cookie: a new id, or another end of the cookie. */
   get needsCookie(): boolean {
     if (!this.stored) return !this.values.isEmpty;
-    return this.#wantsNewId || this.cookieEnd !== this.storedCookieEnd;
+    return this.#wantsNewId || this.stored.id !== this.browserId || this.cookieEnd !== this.storedCookieEnd;
   }
 
   /** Whose session it is, logged in or not any more (`clear()`); undefined for an anonymous one. */
@@ -240,6 +259,11 @@ export class SessionState {
     return pendingValueOf(this.values.peek(PENDING));
   }
 
+  /** All sessions that the request is about: what a flush ends. */
+  get named(): readonly StoredIdentity[] {
+    return this.stored ? [this.stored, ...this.others] : this.others;
+  }
+
   cycleId(): void {
     this.#wantsNewId = true;
   }
@@ -247,8 +271,7 @@ export class SessionState {
   /** The visitor has proved who they are: a new id, a new absolute deadline, and the owner, at the commit (law 8). */
   authenticate({ userId, auth, kind, absoluteTimeoutMs, policy }: NewLogin): void {
     this.#authentication = { userId, absoluteExpiresAt: this.clock.now() + absoluteTimeoutMs };
-    this.#wantsNewId = true;
-    this.#login = kind;
+    this.#prove({ kind, userId });
     if (policy !== undefined) this.#policy = policy;
     this.values.delete(PENDING);
     this.values.set(AUTH, auth);
@@ -256,11 +279,16 @@ export class SessionState {
 
   /** The first of two factors was right: a new id, for the session is worth more now, and nobody logged in. */
   awaitSecondFactor(pending: PendingValue): void {
-    this.#wantsNewId = true;
-    this.#login = 'new';
+    this.#prove({ kind: 'login', userId: pending.userId });
     this.#authentication = undefined;
     this.values.delete(AUTH);
     this.values.set(PENDING, pending);
+  }
+
+  /** Who is logged in goes on with another auth hash: a new id. */
+  refresh(userId: string, auth: AuthValue): void {
+    this.#prove({ kind: 'refresh', userId });
+    this.values.set(AUTH, auth);
   }
 
   /** @returns whether what was asked for lies beyond the absolute deadline, which holds in any case */
@@ -285,20 +313,26 @@ export class SessionState {
     if (!values && !this.#hasNewPolicy && !this.#wantsNewId) return this.#planTouch(this.stored.record, now);
     const change = this.#change(this.stored.record, values ?? NO_CHANGES, now);
     const kind = this.#wantsNewId ? 'rename' : 'save';
-    return { kind, change, values: values ?? NO_CHANGES, login: this.#login };
+    return { kind, change, values: values ?? NO_CHANGES, proof: this.#proof };
   }
 
   /** Takes an acknowledged plan as the new base. */
   settle(plan: CommitPlan, identity: StoredIdentity): void {
     this.stored = identity;
     this.#isWritten = true;
+    if (plan.kind === 'create') this.others = [];
     // A login that came while the plan was carried out is still to be written.
-    if ((plan.kind === 'rename' || plan.kind === 'create') && plan.login === this.#login) {
-      this.#wantsNewId = false;
-      this.#login = undefined;
+    if ('proof' in plan && plan.proof === this.#proof) {
+      this.#proof = undefined;
       this.#authentication = undefined;
+      if (plan.kind !== 'save') this.#wantsNewId = false;
     }
     if ('values' in plan) this.values.settle(plan.values);
+  }
+
+  #prove(proof: Proof): void {
+    this.#proof = proof;
+    this.#wantsNewId ||= !this.#isJustRenewed;
   }
 
   #planCreate(now: EpochMs): CommitPlan | undefined {
@@ -317,7 +351,7 @@ export class SessionState {
       policy: this.#policyText,
       ...(this.#authentication && { userId: this.#authentication.userId }),
     };
-    return { kind: 'create', record, values, login: this.#login };
+    return { kind: 'create', record, values, proof: this.#proof };
   }
 
   #planTouch(record: SessionRecord, now: EpochMs): CommitPlan | undefined {
@@ -358,7 +392,7 @@ export class SessionState {
     if (!this.stored) return false;
     const { policy } = this.stored.record;
     // Who logs in is no bot, though the cookie is as new as the session.
-    const dropsMark = this.#login !== undefined && !this.isConfirmed && isUnconfirmed(policy);
+    const dropsMark = this.#proof !== undefined && !this.isConfirmed && isUnconfirmed(policy);
     return dropsMark || this.#policy !== confirmedPolicy(policy);
   }
 
@@ -369,7 +403,7 @@ export class SessionState {
 
   /** Nobody knows yet whether the visitor keeps cookies: the session began in this request, without a login. */
   get #isUnconfirmed(): boolean {
-    if (this.isConfirmed || this.#login !== undefined) return false;
+    if (this.isConfirmed || this.#proof !== undefined) return false;
     if (this.stored) return isUnconfirmed(this.stored.record.policy);
     return this.options.unconfirmedTimeoutMs !== undefined && this.visit !== 'nobody';
   }

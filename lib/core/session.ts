@@ -141,7 +141,7 @@ export interface SessionLifecycle {
   readonly state: SessionState | undefined;
   load(): Promise<void> | undefined;
   save(): Promise<void>;
-  flush(): Promise<void>;
+  flush(): Promise<unknown>;
   atomic(name: string, change: (value: unknown) => unknown): Promise<unknown>;
   /** A token against cross-site requests, for what `SessionState.csrfBinding` names. */
   csrfToken(binding: string): string;

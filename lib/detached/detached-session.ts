@@ -1,9 +1,11 @@
+import type { Committed } from '../backends/session-backend.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
-import type { CommitPlan, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { SessionRecord } from '../core/record.js';
+import type { SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionRotatedException, SessionUsageError } from '../errors.js';
 import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import { subjectOf } from '../events/session-events.js';
-import { DONE, type RequestSessionServices } from '../http/request-session.js';
+import type { RequestSessionServices } from '../http/request-session.js';
 
 /** How often a session is followed that gets a new id while it is written. */
 const MAX_TRIES = 20;
@@ -39,13 +41,9 @@ export class DetachedSession implements SessionLifecycle {
   flush(): Promise<void> {
     return this.#inTurn(async () => {
       const { stored } = this.#state;
-      if (!stored) return this.#startAnew();
-      const { backend } = this.services;
-      await backend.end([stored.key]);
-      // A request may have given it a new id meanwhile.
-      for (let tries = 0; tries < MAX_TRIES && (await this.#follow()); tries++)
-        await backend.end([this.#state.stored?.key ?? stored.key]);
-      this.#ended(stored);
+      // A request may have given it a new id meanwhile: it ends wherever it is.
+      if (stored) this.#ended(await this.services.backend.end([stored]));
+      this.#startAnew();
     });
   }
 
@@ -81,13 +79,13 @@ export class DetachedSession implements SessionLifecycle {
         "cycleId() would lock the visitor out: their browser can't learn the new id. Use flush() to end the session.",
       );
     const { backend, cookie } = this.services;
-    await this.#following(() => backend.commit(this.#state, plan, cookie.placeFor(true)));
-    if (plan.kind === 'end') this.#ended(before);
-    else this.#tellOf(plan);
+    const committed = await this.#following(() => backend.commit(this.#state, plan, cookie.placeFor(true)));
+    this.#tellOf(committed, 'proof' in plan && plan.proof !== undefined);
+    if (committed.done === 'ended') this.#startAnew();
   }
 
   /** Does something to the stored session, again where a request gave it a new id meanwhile. */
-  async #following(work: (stored: StoredIdentity) => Promise<void> | undefined): Promise<void> {
+  async #following<T>(work: (stored: StoredIdentity) => T): Promise<Awaited<T>> {
     for (let tries = 1; ; tries++) {
       try {
         return await work(this.#state.stored as StoredIdentity);
@@ -109,17 +107,18 @@ export class DetachedSession implements SessionLifecycle {
     return true;
   }
 
-  #tellOf(plan: Exclude<CommitPlan, { kind: 'end' }>): void {
+  #tellOf({ done, ended }: Committed, isProved: boolean): void {
+    this.#ended(ended);
     const { stored } = this.#state;
-    if (!stored) return;
+    if (!stored || done === 'ended' || done === 'nothing') return;
     const { events } = this.services;
-    events.emit(DONE[plan.kind], subjectOf(stored.record));
-    if ('login' in plan && plan.login) events.emit('authenticated', subjectOf(stored.record));
+    events.emit(done, subjectOf(stored.record));
+    if (isProved) events.emit('authenticated', subjectOf(stored.record));
   }
 
-  #ended(stored: StoredIdentity | undefined): void {
-    if (stored) this.services.events.emit('ended', { ...subjectOf(stored.record), reason: 'flushed' });
-    this.#startAnew();
+  #ended(sessions: readonly SessionRecord[]): void {
+    for (const record of sessions)
+      this.services.events.emit('ended', { ...subjectOf(record), reason: 'flushed' });
   }
 
   #startAnew(): void {

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { ConflictException } from '@nestjs/common';
-import type { CookiesRead, SessionBackend } from '../backends/session-backend.js';
+import type { Committed, CookiesRead, SessionBackend } from '../backends/session-backend.js';
 import type { CsrfTokens } from '../crypto/csrf-tokens.js';
 import type { SessionClock } from '../core/clock.js';
 import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
-import type { CommitPlan, NewLogin, SessionState, StoredIdentity } from '../core/session-state.js';
+import type { SessionRecord } from '../core/record.js';
+import type { CommitPlan, NewLogin, Proof, SessionState, StoredIdentity } from '../core/session-state.js';
 import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
 import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import {
@@ -66,9 +67,6 @@ export interface RequestSessionServices {
   readonly saveEveryRequest: boolean;
   readonly users?: UserSource;
 }
-
-/** What a commit was, as an event. */
-export const DONE = { create: 'created', save: 'saved', rename: 'rotated', touch: 'touched' } as const;
 
 /** What the response has to do to the browser's cookie. */
 type CookieCommand = { readonly session: StoredIdentity; readonly end: CookieEnd } | 'clear';
@@ -165,14 +163,39 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     await this.commit();
   }
 
-  async flush(reason: EndReason = 'flushed'): Promise<void> {
+  async flush(reason: EndReason = 'flushed'): Promise<readonly SessionRecord[]> {
     await this.#committing?.catch(() => undefined);
     const { backend } = this.services;
-    const { stored, rivals = [] } = this.state ?? {};
+    const { stored, named = [] } = this.state ?? {};
     if (backend.livesInCookie && stored && this.hasBegun) throw new SessionHeadersSentError();
-    await backend.end(stored ? [stored.key] : rivals);
+    const ended = await backend.end(named).catch((error: unknown) => {
+      throw error instanceof SessionRotatedException ? this.rotated() : error;
+    });
     this.#startAnew();
-    if (stored) this.#tell('ended', { ...subjectOf(stored.record), reason });
+    this.#tellOfEnded(ended, reason);
+    return ended;
+  }
+
+  /**
+   * Goes on as a new anonymous session, in which somebody else logs in. What the request's cookies name ends when that
+   * login is stored, and not if a server error undoes it (law 3).
+   */
+  async replace(): Promise<void> {
+    await this.#committing?.catch(() => undefined);
+    const { state } = this;
+    if (!state) return;
+    this.state = this.services.backend.fresh('nothing', state.named);
+    this.state.uses = state.uses;
+  }
+
+  /** For a login that came with an id which was just replaced: goes on in the session that has its place, if it is the user's. */
+  async openRenamed(userId: string): Promise<void> {
+    const { state } = this;
+    if (!state?.isNew || (state.presence !== 'renamed' && state.presence !== 'ended')) return;
+    const renamed = await this.services.backend.openRenamed?.(state, userId);
+    if (!renamed) return;
+    renamed.uses = state.uses;
+    this.state = renamed;
   }
 
   /** Ends a session that may not go on (its user is gone, for example); the cookie is left to lapse, as any dead one. */
@@ -180,10 +203,11 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     await this.#committing?.catch(() => undefined);
     const { backend } = this.services;
     const { stored } = this.state ?? {};
-    if (stored) await backend.end([stored.key]);
+    // One that has a newer id by now may be another matter: the password's change may be what gave it.
+    const hasEnded = stored && (await backend.endHere(stored));
     this.state = backend.fresh('dead');
     this.state.uses = 1;
-    if (stored) this.#tell('ended', { ...subjectOf(stored.record), reason: 'revoked' });
+    if (hasEnded) this.#tellOfEnded([stored.record], 'revoked');
   }
 
   /** The user who is logged in, once the session is loaded; undefined for nobody, and where there are no logins. */
@@ -380,39 +404,41 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   async #write(state: SessionState, plan: CommitPlan): Promise<void> {
     const { backend, cookie } = this.services;
-    const { stored: before, storedCookieEnd: endBefore } = state;
+    const { storedCookieEnd: endBefore } = state;
     // A store that fails may have done half of it; what lives in the cookie is as it was sealed last.
     this.#isUnacknowledged = !backend.livesInCookie;
+    let committed: Committed;
     try {
-      await backend.commit(state, plan, cookie.placeFor(this.isSecure));
+      committed = await backend.commit(state, plan, cookie.placeFor(this.isSecure));
     } catch (error) {
       this.#isRotated = error instanceof SessionRotatedException;
       throw error;
     }
-    if ('login' in plan && plan.login) await this.#follow(state);
+    const proof = 'proof' in plan ? plan.proof : undefined;
+    if (proof) await this.#follow(state);
     this.#isUnacknowledged = false;
-    this.#tellOf(plan, before, state);
+    this.#tellOf(committed, proof, state);
     if (plan.kind === 'end') return this.#startAnew();
     const { stored } = state;
-    if (!stored || stored === before) return; // what was to be touched has ended meanwhile, or has a newer id
+    if (!stored || committed.done === 'nothing') return; // what was to be touched has ended meanwhile, or has a newer id
     const isSentAnew = this.services.saveEveryRequest && !this.isPassive;
-    const hasNewId = plan.kind === 'create' || plan.kind === 'rename';
-    const hasNewValue = hasNewId || backend.livesInCookie || isSentAnew;
+    const hasNewValue = stored.id !== state.browserId || backend.livesInCookie || isSentAnew;
     if (!(hasNewValue || stored.isSignedByOldSecret || state.cookieEnd !== endBefore)) return;
     state.stored = { ...stored, isSignedByOldSecret: false };
+    state.browserId = stored.id;
     this.#cookieCommand = { session: state.stored, end: state.cookieEnd };
   }
 
-  #tellOf(plan: CommitPlan, before: StoredIdentity | undefined, { stored, userId }: SessionState): void {
-    if (plan.kind === 'end') {
-      if (before) this.#tell('ended', { ...subjectOf(before.record), reason: 'flushed' });
-      return;
-    }
-    if (!stored || stored === before) return; // what was to be touched has ended meanwhile
-    const name = DONE[plan.kind];
-    if (this.services.events.isHeard(name)) this.#tell(name, subjectOf(stored.record));
-    if ('login' in plan && plan.login && userId !== undefined)
+  #tellOf({ done, ended }: Committed, proof: Proof | undefined, { stored, userId }: SessionState): void {
+    this.#tellOfEnded(ended, done === 'ended' ? 'flushed' : 'replaced');
+    if (!stored || done === 'ended' || done === 'nothing') return;
+    if (this.services.events.isHeard(done)) this.#tell(done, subjectOf(stored.record));
+    if (proof && proof.kind !== 'refresh' && userId !== undefined)
       this.#tell('authenticated', subjectOf(stored.record));
+  }
+
+  #tellOfEnded(ended: readonly SessionRecord[], reason: EndReason): void {
+    for (const record of ended) this.#tell('ended', { ...subjectOf(record), reason });
   }
 
   #tell<E extends SessionEventName>(name: E, event: SessionEventMap[E]): void {

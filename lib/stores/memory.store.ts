@@ -7,10 +7,12 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
   tombstoneOf,
 } from '../core/record.js';
 import {
   type AtomicResult,
+  type DeleteByUserOptions,
   type DeleteExpiredOptions,
   type RenameOutcome,
   SessionStore,
@@ -59,10 +61,10 @@ export class MemorySessionStore extends SessionStore {
     return true;
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
     const record = this.#living(key);
     if (!record) return false;
-    this.#bury(key, record, 'ended', tombstoneUntil);
+    this.#bury(key, tombstoneUntil, (until) => tombstoneOf(record, 'ended', until, successor));
     return true;
   }
 
@@ -83,7 +85,8 @@ export class MemorySessionStore extends SessionStore {
     if (!record) return 'gone';
     if (this.#unexpired(newKey)) return 'taken';
     this.#records.set(newKey, applyChange(record, change));
-    this.#bury(key, record, 'renamed', tombstoneUntil);
+    const successor = { key: newKey, trail: change.trail };
+    this.#bury(key, tombstoneUntil, (until) => tombstoneOf(record, 'renamed', until, successor));
     return 'renamed';
   }
 
@@ -128,14 +131,11 @@ export class MemorySessionStore extends SessionStore {
     return found;
   }
 
-  override async deleteByUser(
-    userId: string,
-    options?: { exceptKey?: string; tombstoneUntil?: EpochMs },
-  ): Promise<number> {
+  override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
     let deleted = 0;
     for (const { key, record } of await this.findByUser(userId)) {
-      if (key === options?.exceptKey) continue;
-      this.#bury(key, record, 'ended', options?.tombstoneUntil);
+      if (key === options.exceptKey || record.handle === options.exceptHandle) continue;
+      this.#bury(key, options.tombstoneUntil, (until) => tombstoneOf(record, 'ended', until));
       deleted++;
     }
     return deleted;
@@ -164,9 +164,9 @@ export class MemorySessionStore extends SessionStore {
     for (const entry of this.#records) if (!entry[1].gone && entry[1].expiresAt > now) yield entry;
   }
 
-  #bury(key: string, record: SessionRecord, gone: 'renamed' | 'ended', until: EpochMs | undefined): void {
+  #bury(key: string, until: EpochMs | undefined, tombstone: (until: EpochMs) => SessionRecord): void {
     if (until === undefined || until <= this.#clock.now()) this.#records.delete(key);
-    else this.#records.set(key, tombstoneOf(record, gone, until));
+    else this.#records.set(key, tombstone(until));
   }
 
   /** Drops what is over; where that is not enough, a hundredth of the rest, the first created first. */

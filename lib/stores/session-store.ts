@@ -5,6 +5,7 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
 } from '../core/record.js';
 import { Turns } from '../core/turns.js';
 
@@ -32,6 +33,15 @@ export interface DeleteExpiredOptions {
    * for that: so a caller makes pauses.
    */
   readonly onProgress?: (deleted: number) => unknown;
+}
+
+export interface DeleteByUserOptions {
+  /** A session that stays. */
+  readonly exceptKey?: string;
+  /** The same by its handle: it may have got a new key a moment ago, or get one while the others are ended. */
+  readonly exceptHandle?: string;
+  /** As for `delete`. */
+  readonly tombstoneUntil?: EpochMs;
 }
 
 /** The store lacks this capability: it kept the default of an optional method. */
@@ -96,9 +106,10 @@ export abstract class SessionStore {
    * Ends a session at once.
    *
    * @param tombstoneUntil keep a tombstone (`gone: 'ended'`) until then, if the store can; without it, none
+   * @param successor for the tombstone to keep, if the store can: the session of another login that takes its place
    * @returns false when there was no living session
    */
-  abstract delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean>;
+  abstract delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean>;
 
   /**
    * Moves the deadline and nothing else.
@@ -113,7 +124,9 @@ export abstract class SessionStore {
   /**
    * Gives a session a new key, with a change applied in the same step (a cycle: new id, same data).
    *
-   * @param tombstoneUntil keep a tombstone (`gone: 'renamed'`) under the old key until then, if the store can
+   * @param tombstoneUntil keep a tombstone (`gone: 'renamed'`) under the old key until then, if the store can, with
+   * `{ key: newKey, trail: change.trail }` as its `successor`: so a request with the old id can end the session, and a form
+   * that is sent twice logs in once
    */
   async rename(
     key: string,
@@ -180,14 +193,9 @@ export abstract class SessionStore {
   /**
    * Ends all sessions of a user at once.
    *
-   * @param exceptKey a session that stays
-   * @param tombstoneUntil as for `delete`
    * @returns how many sessions ended
    */
-  deleteByUser(
-    _userId: string,
-    _options?: { exceptKey?: string; tombstoneUntil?: EpochMs },
-  ): Promise<number> {
+  deleteByUser(_userId: string, _options?: DeleteByUserOptions): Promise<number> {
     return this.#unsupported('deleteByUser');
   }
 

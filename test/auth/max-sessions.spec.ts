@@ -41,6 +41,7 @@ describeLaw('maxSessions that ends the oldest', { ...limited(1, 'end-oldest'), o
       Array.from({ length: 20 }, () => law.visitor().post(`/login?user=${ada.id}`, cookie)),
     );
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
+    expect(new Set(answers.map(({ setCookies }) => setCookies[0].split(';')[0])).size).toBe(1);
     expect(await law.store.findByUser(ada.id)).toHaveLength(1);
   });
 
@@ -111,7 +112,19 @@ describeLaw('maxSessions that refuses', { ...limited(2, 'refuse'), on: withUsers
     expect(await law.store.findByUser(ada.id)).toHaveLength(2);
   });
 
-  it('lets in no more when they begin with the same cookie, or come to two nodes', async () => {
+  it('lets in no more when they come to two nodes', async () => {
+    const ada = newPerson();
+    const node = await law.another({});
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        new Browser(index % 2 ? node.url : law.app.url).post(`/login?user=${ada.id}`),
+      ),
+    );
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(2);
+    expect(await law.store.findByUser(ada.id)).toHaveLength(2);
+  });
+
+  it('a form that is sent 20 times, to two nodes, takes one place', async () => {
     const [ada, visitor] = [newPerson(), law.visitor()];
     const node = await law.another({});
     await visitor.post('/fill');
@@ -121,8 +134,10 @@ describeLaw('maxSessions that refuses', { ...limited(2, 'refuse'), on: withUsers
         new Browser(index % 2 ? node.url : law.app.url).post(`/login?user=${ada.id}`, cookie),
       ),
     );
-    expect(answers.filter(({ status }) => status === 201)).toHaveLength(2);
-    expect(await law.store.findByUser(ada.id)).toHaveLength(2);
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
+    expect(new Set(answers.map(({ setCookies }) => setCookies[0].split(';')[0])).size).toBe(1);
+    expect(await law.store.findByUser(ada.id)).toHaveLength(1);
+    expect((await loggedIn(law.visitor(), ada)) && (await law.store.findByUser(ada.id))).toHaveLength(2);
   });
 
   it('a login that a server error undid takes no place', async () => {

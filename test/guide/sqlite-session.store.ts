@@ -24,13 +24,13 @@ export class SqliteSessionStore extends SessionStore {
   async save(key: string, change: SessionChange) {
     return this.#update(key, false, (old) => this.#write(UPDATE, key, applyChange(old, change)));
   }
-  async delete(key: string, until = 0) {
-    return this.#update(key, false, (old) => this.#write(UPDATE, key, tombstoneOf(old, 'ended', until)));
+  async delete(key: string, until = 0, next?: SessionRecord['successor']) {
+    return this.#update(key, false, (old) => this.#write(UPDATE, key, tombstoneOf(old, 'ended', until, next)));
   }
   override async rename(key: string, newKey: string, change: SessionChange, until = 0) {
     return this.#update(key, 'gone' as const, (old) => {
       if (!this.#write(INSERT, newKey, applyChange(old, change))) return 'taken';
-      this.#write(UPDATE, key, tombstoneOf(old, 'renamed', until));
+      this.#write(UPDATE, key, tombstoneOf(old, 'renamed', until, { key: newKey, trail: change.trail }));
       return 'renamed';
     });
   }

@@ -12,6 +12,7 @@ import { SessionFormatException, SessionTooLargeError } from '../../errors.js';
 import { subjectOf } from '../../events/session-events.js';
 import type {
   BackendServices,
+  Committed,
   CookiePlace,
   CookiesRead,
   CookieToSet,
@@ -78,22 +79,40 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     return this.#state('living', { id, key: keyOf(id), record });
   }
 
-  fresh(presence: 'nothing' | 'dead' = 'nothing'): SessionState {
-    return this.#state(presence);
+  fresh(presence: 'nothing' | 'dead' = 'nothing', others: readonly StoredIdentity[] = []): SessionState {
+    return this.#state(presence, undefined, others);
   }
 
-  async commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<void> {
+  async commit(state: SessionState, plan: CommitPlan, place: CookiePlace): Promise<Committed> {
     const { stored } = state;
-    if (plan.kind === 'end') return; // the request takes the cookie away
-    if (plan.kind === 'create') return state.settle(plan, this.#sealed(newId(), plan.record, place));
-    if (!stored) return;
-    if (plan.kind === 'touch') return this.#touch(state, stored, plan, place);
-    const id = plan.kind === 'rename' ? newId() : stored.id;
-    state.settle(plan, this.#sealed(id, applyChange(stored.record, plan.change), place));
+    switch (plan.kind) {
+      case 'create': {
+        const ended = plan.proof ? await this.end(state.others) : [];
+        state.settle(plan, this.#sealed(newId(), plan.record, place));
+        return { done: 'created', ended };
+      }
+      case 'end': // the request takes the cookie away
+        return { done: 'ended', ended: stored ? [stored.record] : [] };
+      case 'touch':
+        return { done: stored && this.#touch(state, stored, plan, place) ? 'touched' : 'nothing', ended: [] };
+      case 'save':
+      case 'rename': {
+        if (!stored) return { done: 'nothing', ended: [] };
+        const id = plan.kind === 'rename' ? newId() : stored.id;
+        state.settle(plan, this.#sealed(id, applyChange(stored.record, plan.change), place));
+        return { done: plan.kind === 'rename' ? 'rotated' : 'saved', ended: [] };
+      }
+    }
   }
 
-  /** There is nothing to delete. */
-  async end(): Promise<void> {}
+  /** There is nothing to delete: they end with their cookies. */
+  async end(sessions: readonly StoredIdentity[]): Promise<readonly SessionRecord[]> {
+    return sessions.map(({ record }) => record);
+  }
+
+  async endHere(): Promise<boolean> {
+    return true;
+  }
 
   cookiesFor(session: StoredIdentity, { name }: CookiePlace, present: readonly string[]): CookieToSet[] {
     const { cookies } = session as SealedIdentity;
@@ -109,12 +128,14 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     stored: StoredIdentity,
     plan: CommitPlan & { kind: 'touch' },
     place: CookiePlace,
-  ) {
+  ): boolean {
     try {
       state.settle(plan, this.#sealed(stored.id, applyTouch(stored.record, plan.touch), place));
+      return true;
     } catch (error) {
       if (!(error instanceof SessionTooLargeError)) throw error;
       this.services.events.warnOnce('touch too large', `A deadline was not moved. ${error.message}`);
+      return false;
     }
   }
 
@@ -133,12 +154,18 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     const { events } = this.services;
     events.emit('ambiguous', { handles: living.map(({ record }) => record.handle) });
     events.warnOnce('ambiguous', 'A request brought cookies of several living sessions: none was believed.');
-    return this.#state('ambiguous');
+    const others = living.map(({ id, record }) => ({ id, key: keyOf(id), record }));
+    return this.#state('ambiguous', undefined, others);
   }
 
-  #state(presence: Presence, identity?: StoredIdentity): SessionState {
+  #state(
+    presence: Presence,
+    identity?: StoredIdentity,
+    others: readonly StoredIdentity[] = [],
+  ): SessionState {
     const { options, clock } = this.services;
-    return new SessionState(presence, identity, options, clock, (handle) => this.#corrupt(handle));
+    const onCorrupt = (handle: string) => this.#corrupt(handle);
+    return new SessionState(presence, identity, options, clock, onCorrupt, { others });
   }
 
   #refuseNewerFormat({ handle, format }: NewerRecord): never {

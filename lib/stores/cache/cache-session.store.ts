@@ -17,6 +17,7 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
   tombstoneOf,
 } from '../../core/record.js';
 import { SessionFormatException } from '../../errors.js';
@@ -128,11 +129,11 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     return this.#update(key, (record) => applyChange(record, change));
   }
 
-  delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+  delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
     return this.#inTurn([key], async () => {
       const record = await this.#living(key);
       if (!record) return false;
-      await this.#bury(key, record, 'ended', tombstoneUntil);
+      await this.#write(key, tombstoneOf(record, 'ended', tombstoneUntil ?? 0, successor));
       return true;
     });
   }
@@ -153,7 +154,8 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
       if (await this.#read(newKey)) return 'taken';
       await this.#write(newKey, applyChange(record, change));
       // Between the two both keys work; the new one is in nobody's hands yet.
-      await this.#bury(key, record, 'renamed', tombstoneUntil);
+      const successor = { key: newKey, trail: change.trail };
+      await this.#write(key, tombstoneOf(record, 'renamed', tombstoneUntil ?? 0, successor));
       return 'renamed';
     });
   }
@@ -213,15 +215,6 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     const leftMs = record.expiresAt - this.#clock.now();
     if (leftMs <= 0) return this.#cache.delete(this.#prefix + key);
     return this.#cache.set(this.#prefix + key, writeRecord(record), leftMs + TTL_MARGIN_MS);
-  }
-
-  #bury(
-    key: string,
-    record: SessionRecord,
-    gone: 'renamed' | 'ended',
-    until: EpochMs | undefined,
-  ): Promise<void> {
-    return this.#write(key, tombstoneOf(record, gone, until ?? 0));
   }
 
   #warnOfUnreadable(): void {

@@ -11,11 +11,12 @@ import { ModuleRef } from '@nestjs/core';
 import type { Cache } from 'cache-manager';
 import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
 import { type Duration, durationMs } from '../../core/duration.js';
-import type { SessionChange, SessionRecord, SessionTouch } from '../../core/record.js';
+import type { SessionChange, SessionRecord, SessionTouch, Successor } from '../../core/record.js';
 import { SessionOptionsError } from '../../errors.js';
 import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
+  type DeleteByUserOptions,
   type DeleteExpiredOptions,
   type RenameOutcome,
   SessionStore,
@@ -150,8 +151,8 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     return this.#write(key, (base) => base.save(key, change, loaded));
   }
 
-  delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
-    return this.#end(key, tombstoneUntil);
+  delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
+    return this.#end(key, tombstoneUntil, successor);
   }
 
   override touch(key: string, touch: SessionTouch, loaded?: SessionRecord): Promise<boolean> {
@@ -192,15 +193,13 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
    * One by one, for the cache has to forget each key, and a session that the user begins meanwhile would end in the base
    * without anybody knowing its key.
    */
-  override async deleteByUser(
-    userId: string,
-    options: { exceptKey?: string; tombstoneUntil?: EpochMs } = {},
-  ): Promise<number> {
-    const { exceptKey, tombstoneUntil } = options;
+  override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
+    const { exceptKey, exceptHandle, tombstoneUntil } = options;
+    const isSpared = ({ key, record }: StoredSession) => key === exceptKey || record.handle === exceptHandle;
     const base = await this.#opened();
     let ended = 0;
     for (;;) {
-      const found = (await base.findByUser(userId)).filter(({ key }) => key !== exceptKey);
+      const found = (await base.findByUser(userId)).filter((session) => !isSpared(session));
       const endedNow = await this.#endAll(found, tombstoneUntil);
       if (endedNow === 0) return ended;
       ended += endedNow;
@@ -230,8 +229,8 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     }
   }
 
-  #end(key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
-    return this.#write(key, (base) => base.delete(key, tombstoneUntil));
+  #end(key: string, tombstoneUntil: EpochMs | undefined, successor?: Successor): Promise<boolean> {
+    return this.#write(key, (base) => base.delete(key, tombstoneUntil, successor));
   }
 
   /** @throws what went wrong with one of them, when all the others have ended */

@@ -1,4 +1,4 @@
-import { RECORD_FORMAT, type SessionRecord, type ValueTexts } from '../../core/record.js';
+import { RECORD_FORMAT, type SessionRecord, successorOf, type ValueTexts } from '../../core/record.js';
 
 /**
  * A record as the cache keeps it: one text. Keyv's own serialisation takes a value named `toJSON` for a function, and
@@ -13,8 +13,10 @@ export function writeRecord(record: SessionRecord): string {
  * without values when its format is newer, for what this release can't read it does not guess
  */
 export function readRecord(text: unknown): SessionRecord | undefined {
-  const record = parsed(text);
-  if (!record || !hasHeader(record)) return undefined;
+  const stored = parsed(text);
+  if (!stored || !hasHeader(stored)) return undefined;
+  const record =
+    stored.successor === undefined ? stored : { ...stored, successor: successorOf(stored.successor) };
   if (record.format > RECORD_FORMAT) return { ...record, values: {} };
   if (isValueTexts(record.values)) return record;
   return { ...record, values: {}, corrupt: true };

@@ -10,6 +10,7 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
   tombstoneOf,
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
@@ -17,6 +18,7 @@ import { SessionFormatException, SessionOptionsError } from '../../errors.js';
 import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
+  type DeleteByUserOptions,
   type DeleteExpiredOptions,
   type RenameOutcome,
   SessionStore,
@@ -138,8 +140,8 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     return this.#replace(key, (record) => applyTouch(record, touch));
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
-    return this.#end(key, tombstoneUntil);
+  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
+    return this.#end(key, (record) => tombstoneOf(record, 'ended', tombstoneUntil ?? 0, successor));
   }
 
   /**
@@ -155,7 +157,8 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     this.#pathOf(newKey);
     const outcome = await this.#update<RenameOutcome>(key, async (record, lock) => {
       const renamed = applyChange(record, change);
-      const mark = tombstoneOf(record, 'renamed', tombstoneUntil ?? 0);
+      const successor = { key: newKey, trail: change.trail };
+      const mark = tombstoneOf(record, 'renamed', tombstoneUntil ?? 0, successor);
       await this.#users.add(renamed.userId, newKey);
       if (!(await lock.commitRename(writeSession(mark), newKey, writeSession(renamed)))) return 'taken';
       await this.#tidyUp(key, record, mark);
@@ -217,16 +220,20 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
-  override async deleteByUser(
-    userId: string,
-    options: { exceptKey?: string; tombstoneUntil?: EpochMs } = {},
-  ): Promise<number> {
+  override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
+    const { exceptKey, exceptHandle, tombstoneUntil } = options;
     let ended = 0;
     let newer: SessionFormatException | undefined;
     await this.#eachOf(userId, async (key) => {
-      if (key === options.exceptKey) return true;
+      if (key === exceptKey) return true;
+      let isSpared = false;
+      const markOf = (record: SessionRecord) => {
+        isSpared = record.handle === exceptHandle;
+        if (record.userId !== userId || isSpared) return undefined;
+        return tombstoneOf(record, 'ended', tombstoneUntil ?? 0);
+      };
       try {
-        if (!(await this.#end(key, options.tombstoneUntil, userId))) return false;
+        if (!(await this.#end(key, markOf))) return isSpared;
         ended++;
       } catch (error) {
         if (!(error instanceof SessionFormatException)) throw error;
@@ -343,11 +350,13 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   /**
    * Puts the mark of an ended session in its place. One that is not to be seen is put there too, and removed then: to
    * remove the file at once would need no lock that still stands, and could hit what a rename put there meanwhile.
+   *
+   * @param markOf undefined: this session stays
    */
-  async #end(key: string, tombstoneUntil: EpochMs | undefined, userId?: string): Promise<boolean> {
+  async #end(key: string, markOf: (record: SessionRecord) => SessionRecord | undefined): Promise<boolean> {
     const ended = await this.#update(key, async (record, lock) => {
-      if (userId !== undefined && record.userId !== userId) return false;
-      const mark = tombstoneOf(record, 'ended', tombstoneUntil ?? 0);
+      const mark = markOf(record);
+      if (!mark) return false;
       await lock.commit(writeSession(mark));
       await this.#tidyUp(key, record, mark);
       return true;

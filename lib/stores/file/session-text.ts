@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { EpochMs } from '../../core/clock.js';
-import { RECORD_FORMAT, type SessionRecord, type ValueTexts } from '../../core/record.js';
+import { RECORD_FORMAT, type SessionRecord, successorOf, type ValueTexts } from '../../core/record.js';
 
 /** How long after it was written a file that says nothing of its session counts as one. */
 const UNREADABLE_FOR_MS = 24 * 60 * 60 * 1000;
@@ -21,8 +21,11 @@ export function readSession(text: string): SessionRecord | undefined {
   if (head.format > RECORD_FORMAT) return newerSession(head, head.format);
   if (!isHead(head)) return undefined;
   const values = end < 0 ? undefined : parseObject(text.slice(end + 1));
+  const { successor: stored, ...same } = head;
+  const successor = successorOf(stored);
+  const known = successor ? { ...same, successor } : same;
   const isReadable = values !== undefined && isValueTexts(values);
-  return isReadable ? { ...head, values } : { ...head, values: {}, corrupt: true };
+  return isReadable ? { ...known, values } : { ...known, values: {}, corrupt: true };
 }
 
 /**

@@ -1,5 +1,11 @@
 import type { EpochMs } from '../../core/clock.js';
-import { applyChange, type SessionChange, type SessionRecord, tombstoneOf } from '../../core/record.js';
+import {
+  applyChange,
+  type SessionChange,
+  type SessionRecord,
+  type Successor,
+  tombstoneOf,
+} from '../../core/record.js';
 import { writeTime } from './session-hash.js';
 
 /** So long a rename may take before another process gives it up: longer than any request waits for its store. */
@@ -18,7 +24,7 @@ export interface RenameSteps {
   track(key: string, record: SessionRecord): Promise<void>;
   untrack(key: string, record: SessionRecord): Promise<void>;
   /** Puts the tombstone in the place of the marked session. @returns false when it is not marked for `newKey` */
-  finish(key: string, newKey: string, tombstoneUntil: EpochMs | undefined): Promise<boolean>;
+  finish(key: string, successor: Successor, tombstoneUntil: EpochMs | undefined): Promise<boolean>;
   /** Takes the mark away, and the session lives as before. @returns false when it is not marked for `newKey` */
   revive(key: string, newKey: string): Promise<boolean>;
   /** Removes the copy of a session under its new key, and sees that none comes later. */
@@ -65,7 +71,7 @@ export async function renameInCluster(
     await giveUp(steps, key, newKey, held, now).catch(() => undefined); // else the next who loads it does
     throw error;
   }
-  if (!(await steps.finish(key, newKey, tombstoneUntil))) return 'gone';
+  if (!(await steps.finish(key, { key: newKey, trail: change.trail }, tombstoneUntil))) return 'gone';
   await steps.untrack(key, held).catch(() => undefined); // it is done; an index is repaired when it is read
   return 'renamed';
 }

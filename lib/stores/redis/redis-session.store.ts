@@ -12,11 +12,18 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
 import { SessionFormatException, SessionOptionsError } from '../../errors.js';
 import { calledAs } from '../called-as.js';
-import { type AtomicResult, type RenameOutcome, SessionStore, type StoredSession } from '../session-store.js';
+import {
+  type AtomicResult,
+  type DeleteByUserOptions,
+  type RenameOutcome,
+  SessionStore,
+  type StoredSession,
+} from '../session-store.js';
 import type { RedisClient } from './redis-client.js';
 import type { ClientToken, RedisSessionOptions, RedisSessionStoreOptions } from './redis-options.js';
 import { RedisSessions } from './redis-sessions.js';
@@ -112,8 +119,8 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
     return this.#sessions.save(key, change);
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
-    return this.#sessions.end(key, tombstoneUntil);
+  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
+    return this.#sessions.end(key, tombstoneUntil, successor);
   }
 
   override touch(key: string, touch: SessionTouch): Promise<boolean> {
@@ -159,29 +166,29 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
-  override async deleteByUser(
-    userId: string,
-    options: { exceptKey?: string; tombstoneUntil?: EpochMs } = {},
-  ): Promise<number> {
-    const { exceptKey, tombstoneUntil } = options;
-    const refused = new Map<string, SessionFormatException>();
+  override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
+    const staying = new Set(options.exceptKey === undefined ? [] : [options.exceptKey]);
+    let refusal: SessionFormatException | undefined;
     const revoke = async (key: string): Promise<boolean> => {
       try {
-        return await this.#sessions.revoke(userId, key, tombstoneUntil);
+        const outcome = await this.#sessions.revoke(userId, key, options);
+        if (outcome === 'spared') staying.add(key);
+        return outcome === 'ended';
       } catch (error) {
         if (!(error instanceof SessionFormatException)) throw error;
-        refused.set(key, error);
+        staying.add(key);
+        refusal = error;
         return false;
       }
     };
     let ended = 0;
     for (let look = 0; look < MAX_LOOKS; look++) {
       const named = await this.#sessions.keysOfUser(userId);
-      const keys = named.filter((key) => key !== exceptKey && !refused.has(key));
+      const keys = named.filter((key) => !staying.has(key));
       if (keys.length === 0) break;
       ended += (await Promise.all(keys.map(revoke))).filter(Boolean).length;
     }
-    for (const refusal of refused.values()) throw refusal;
+    if (refusal) throw refusal;
     return ended;
   }
 

@@ -1,11 +1,13 @@
 import type { EpochMs, SessionClock } from '../../core/clock.js';
+import { pause } from '../../core/pause.js';
 import {
   RECORD_FORMAT,
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
 } from '../../core/record.js';
-import type { RenameOutcome } from '../session-store.js';
+import type { DeleteByUserOptions, RenameOutcome } from '../session-store.js';
 import { blockerOf, giveUp, markOf, renameInCluster, type RenameSteps } from './cluster-rename.js';
 import type { RedisClient } from './redis-client.js';
 import { RedisLink } from './redis-link.js';
@@ -26,6 +28,7 @@ import {
 } from './scripts.js';
 import {
   fieldsOf,
+  handleText,
   metaOf,
   readHash,
   readMeta,
@@ -33,6 +36,7 @@ import {
   userField,
   valueField,
   valueFieldsOf,
+  writeSuccessor,
   writeTime,
 } from './session-hash.js';
 import { readText, writeText } from './stored-text.js';
@@ -40,6 +44,10 @@ import { UserIndex } from './user-index.js';
 
 /** A session's key in Redis is the prefix and this. */
 const SESSION_KEY = /^[0-9a-f]{64}$/;
+
+/** So often, and so long apart, somebody looks for a rename's end: it takes three commands. */
+const MOVE_TRIES = 10;
+const MOVE_PAUSE_MS = 10;
 
 /** Sessions in Redis, command by command: what the store is made of. */
 export class RedisSessions implements RenameSteps {
@@ -59,10 +67,17 @@ export class RedisSessions implements RenameSteps {
     await this.#link.start();
   }
 
-  /** What stands under a key, over or not: a session, or a tombstone. A rename that broke off is given up first. */
+  /**
+   * What stands under a key, over or not: a session, or a tombstone. In a cluster a rename that is under way is waited for
+   * a little, and one that broke off is given up first.
+   */
   async read(key: string): Promise<StoredHash | undefined> {
-    const found = await this.#read(key);
+    let found = await this.#read(key);
     const now = this.clock.now();
+    for (let tries = 0; found?.moving && found.moving.until > now && tries < MOVE_TRIES; tries++) {
+      await pause(MOVE_PAUSE_MS);
+      found = await this.#read(key);
+    }
     if (!found?.moving || found.moving.until > now) return found;
     await giveUp(this, key, found.moving.newKey, found.record, now);
     return this.#read(key);
@@ -103,22 +118,34 @@ export class RedisSessions implements RenameSteps {
     await this.#link.start();
     if (this.#link.isCluster)
       return renameInCluster(this, { key, newKey }, change, tombstoneUntil, this.clock.now());
-    const args = [newKey, ...this.#tombstoneArgs(tombstoneUntil), ...this.#argsOf(change)];
+    const successor = { key: newKey, trail: change.trail };
+    const args = [newKey, ...this.#tombstoneArgs(tombstoneUntil, successor), ...this.#argsOf(change)];
     const answer = await this.#run(RENAME, key, args, newKey);
     if (isYes(answer)) return 'renamed';
     return isNo(answer) ? 'gone' : 'taken';
   }
 
   /** Ends a living session. */
-  end(key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
-    return this.#end(key, tombstoneUntil, false);
+  async end(key: string, tombstoneUntil: EpochMs | undefined, successor?: Successor): Promise<boolean> {
+    const tombstone = this.#tombstoneArgs(tombstoneUntil, successor);
+    return (await this.#end(key, [...tombstone, '0', ''])) === 'ended';
   }
 
-  /** Ends a session from outside: one that is being renamed in a cluster too, and then under both keys. */
-  async revoke(userId: string, key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
-    const ended = await this.#end(key, tombstoneUntil, true);
-    await this.#index.remove(userId, key);
-    return ended;
+  /**
+   * Ends a session that the index of a user names, and takes it out of there; in a cluster one that is being renamed too, and
+   * then under both keys.
+   *
+   * @param exceptHandle `spared`: it has this handle, and stays
+   */
+  async revoke(
+    userId: string,
+    key: string,
+    { exceptHandle, tombstoneUntil }: DeleteByUserOptions,
+  ): Promise<'ended' | 'spared' | 'none'> {
+    const spared = exceptHandle === undefined ? '' : handleText(exceptHandle);
+    const outcome = await this.#end(key, [...this.#tombstoneArgs(tombstoneUntil), '1', spared]);
+    if (outcome !== 'spared') await this.#index.remove(userId, key);
+    return outcome;
   }
 
   /**
@@ -221,8 +248,9 @@ export class RedisSessions implements RenameSteps {
     if (userId !== undefined) await this.#index.remove(userId, key);
   }
 
-  async finish(key: string, newKey: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
-    return isYes(await this.#run(FINISH, key, [newKey, ...this.#tombstoneArgs(tombstoneUntil)]));
+  async finish(key: string, successor: Successor, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
+    const args = [successor.key, ...this.#tombstoneArgs(tombstoneUntil, successor)];
+    return isYes(await this.#run(FINISH, key, args));
   }
 
   async revive(key: string, newKey: string): Promise<boolean> {
@@ -233,10 +261,10 @@ export class RedisSessions implements RenameSteps {
     await this.#run(BLOCK, newKey, [metaOf(tombstone), this.#timeToLive(tombstone.expiresAt)]);
   }
 
-  async #end(key: string, tombstoneUntil: EpochMs | undefined, alsoMoving: boolean): Promise<boolean> {
-    const args = [...this.#tombstoneArgs(tombstoneUntil), alsoMoving ? '1' : '0'];
+  async #end(key: string, args: readonly string[]): Promise<'ended' | 'spared' | 'none'> {
     const answer = await this.#run(DELETE, key, args);
-    if (isNo(answer)) return false;
+    if (isNo(answer)) return 'none';
+    if (!Array.isArray(answer)) return 'spared';
     const [user = '', newKey = '', meta] = answer as string[];
     const record = readMeta(meta)?.record;
     if (newKey !== '' && record) await this.block(newKey, blockerOf(record, this.clock.now()));
@@ -244,7 +272,7 @@ export class RedisSessions implements RenameSteps {
       const userId = readText(user.slice(1)) ?? '';
       await this.#index.remove(userId, key).catch(() => undefined); // it has ended; an index is repaired when it is read
     }
-    return true;
+    return 'ended';
   }
 
   async #read(key: string): Promise<StoredHash | undefined> {
@@ -286,8 +314,9 @@ export class RedisSessions implements RenameSteps {
     ];
   }
 
-  #tombstoneArgs(until: EpochMs | undefined): string[] {
-    return until === undefined ? ['', ''] : [writeTime(until), this.#timeToLive(until)];
+  #tombstoneArgs(until: EpochMs | undefined, successor?: Successor): string[] {
+    const time = until === undefined ? ['', ''] : [writeTime(until), this.#timeToLive(until)];
+    return [...time, successor ? writeSuccessor(successor) : ''];
   }
 
   #timeToLive(until: EpochMs): string {

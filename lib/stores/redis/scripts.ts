@@ -78,8 +78,8 @@ local function forget(session, as)
   if indexes ~= '' and session.user then redis.call('ZREM', indexes .. redis.sha1hex(session.user), as) end
 end
 
--- Puts a tombstone in the place of a session; nothing when there is no time for one.
-local function bury(key, session, gone, till, ttl)
+-- Puts a tombstone in the place of a session, with its successor if it has one; nothing when there is no time for one.
+local function bury(key, session, gone, till, ttl, successor)
   redis.call('DEL', key)
   if till == '' or ms(till) <= ms(now) then return end
   write(key, {
@@ -88,6 +88,7 @@ local function bury(key, session, gone, till, ttl)
   })
   if session.policy ~= '' then redis.call('HSET', key, 'p', session.policy) end
   if session.handle then redis.call('HSET', key, 'h', session.handle) end
+  if successor ~= '' then redis.call('HSET', key, 's', successor) end
   redis.call('PEXPIRE', key, ttl)
 end
 
@@ -179,35 +180,37 @@ return 1
 `);
 
 /**
- * ARGV[5] end of the tombstone, [6] its time to live, [7] '1' ends a session in the middle of a rename too. Answers a list:
- * the session's user, '=' before it, the key to which it was being renamed (each may be ''), and its meta field.
+ * ARGV[5] end of the tombstone, [6] its time to live, [7] its successor or '', [8] '1' ends a session in the middle of a rename
+ * too, [9] the handle of a session that is to be spared, or ''. Answers a list: the session's user, '=' before it, the key to which it
+ * was being renamed (each may be ''), and its meta field; 2 where it is spared.
  */
 export const DELETE = script(`
 local session, answer = living(KEYS[1])
 local newKey = ''
-if not session and ARGV[7] == '1' then
+if not session and ARGV[8] == '1' then
   session = read(KEYS[1])
-  if not session or session.gone ~= 'm' then return answer end
+  if not session or session.gone ~= 'm' or over(session) then return answer end
   newKey = string.sub(redis.call('HGET', KEYS[1], 'n'), 10)
 end
 if not session then return answer end
-bury(KEYS[1], session, 'e', ARGV[5], ARGV[6])
+if ARGV[9] ~= '' and (session.handle or string.sub(session.head, 1, 22)) == ARGV[9] then return 2 end
+bury(KEYS[1], session, 'e', ARGV[5], ARGV[6], ARGV[7])
 forget(session, member)
 return { session.user and '=' .. session.user or '', newKey, session.meta }
 `);
 
 /**
- * KEYS[2] the new key; ARGV[5] the same as it stands in an index, [6] end of the tombstone, [7] its time to live, then a
- * change. Answers 1, or 2: the new key is taken.
+ * KEYS[2] the new key; ARGV[5] the same as it stands in an index, [6] end of the tombstone, [7] its time to live, [8] its
+ * successor, then a change. Answers 1, or 2: the new key is taken.
  */
 export const RENAME = script(`
 local session, answer = living(KEYS[1])
 if not session then return answer end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
 redis.call('RENAME', KEYS[1], KEYS[2])
-bury(KEYS[1], session, 'r', ARGV[6], ARGV[7])
+bury(KEYS[1], session, 'r', ARGV[6], ARGV[7], ARGV[8])
 forget(session, member)
-apply(KEYS[2], session, 8)
+apply(KEYS[2], session, 9)
 settle(KEYS[2], session, ARGV[5])
 return 1
 `);
@@ -231,9 +234,9 @@ if not session or session.gone ~= 'm' then return 0 end
 if string.sub(redis.call('HGET', KEYS[1], 'n'), 10) ~= ARGV[5] then return 0 end
 `;
 
-/** ARGV[5] the new key, [6] end of the tombstone, [7] its time to live. Answers 1, or 0: the mark is not there. */
+/** ARGV[5] the new key, [6] end of the tombstone, [7] its time to live, [8] its successor. Answers 1, or 0: the mark is not there. */
 export const FINISH = script(`${MARKED}
-bury(KEYS[1], session, 'r', ARGV[6], ARGV[7])
+bury(KEYS[1], session, 'r', ARGV[6], ARGV[7], ARGV[8])
 return 1
 `);
 

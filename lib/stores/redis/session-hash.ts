@@ -1,5 +1,12 @@
 import type { EpochMs } from '../../core/clock.js';
-import { RECORD_FORMAT, type SessionRecord, tombstoneOf, type Writable } from '../../core/record.js';
+import {
+  RECORD_FORMAT,
+  type SessionRecord,
+  type Successor,
+  successorOf,
+  tombstoneOf,
+  type Writable,
+} from '../../core/record.js';
 import { readText, writeText } from './stored-text.js';
 
 /*
@@ -13,6 +20,7 @@ import { readText, writeText } from './stored-text.js';
  *   u        the user
  *   h        the handle, where it is none of ours
  *   n        during a rename in a cluster: when it is given up, and the new key
+ *   s        of a tombstone: its successor, the key and behind it the trail
  *   :name    a value
  *
  * scripts.ts knows the positions in the meta field too. A newer format keeps its shape, so that an older release can tell
@@ -21,6 +29,7 @@ import { readText, writeText } from './stored-text.js';
 export const VALUE = ':';
 export const TIME_LENGTH = 9;
 const HANDLE_LENGTH = 22;
+const KEY_LENGTH = 64;
 const META = new RegExp(`^(\\d+)\\.(.{${HANDLE_LENGTH}})((?:[0-9a-z]{${TIME_LENGTH}}){4})([rem]?)$`);
 const FOREIGN_HANDLE = '.'.repeat(HANDLE_LENGTH);
 const MAX_TIME = 36 ** TIME_LENGTH - 1;
@@ -78,6 +87,8 @@ export function readHash(fields: ReadonlyMap<string, string>): StoredHash | unde
   };
   if (userId !== undefined) record.userId = userId;
   if (gone) record.gone = gone;
+  const successor = gone ? readSuccessor(fields.get('s')) : undefined;
+  if (successor) record.successor = successor;
   if (values === undefined) record.corrupt = true;
   return meta.isMoving ? movingHash(record, fields.get('n')) : { record };
 }
@@ -121,9 +132,25 @@ export function metaOf(record: SessionRecord): string {
   return `${format}.${shortHandle(handle)}${times.join('')}${gone ? GONE_LETTERS[gone] : ''}`;
 }
 
+/** A handle as the scripts compare it: short, or as the `h` field has it. */
+export function handleText(handle: string): string {
+  const short = shortHandle(handle);
+  return short === FOREIGN_HANDLE ? writeText(handle) : short;
+}
+
 function shortHandle(handle: string): string {
   if (!/^[0-9a-f]{32}$/.test(handle)) return FOREIGN_HANDLE;
   return Buffer.from(handle, 'hex').toString('base64url');
+}
+
+/** A successor as the field has it. */
+export function writeSuccessor({ key, trail = '' }: Successor): string {
+  return key + writeText(trail);
+}
+
+function readSuccessor(stored: string | undefined): Successor | undefined {
+  if (stored === undefined) return undefined;
+  return successorOf({ key: stored.slice(0, KEY_LENGTH), trail: readText(stored.slice(KEY_LENGTH)) });
 }
 
 function readTimes(times: string): EpochMs[] {

@@ -1,17 +1,34 @@
 import type { EpochMs } from '../../core/clock.js';
-import { RECORD_FORMAT, type SessionRecord, tombstoneOf } from '../../core/record.js';
+import {
+  RECORD_FORMAT,
+  type SessionRecord,
+  type Successor,
+  successorOf,
+  tombstoneOf,
+} from '../../core/record.js';
 import type { SessionEntity } from './session.entity.js';
 import { readValues, writeValues } from './values-text.js';
+
+const KEY_LENGTH = 64;
 
 /** What a record says; the names that a row goes by and its version are for the statement that writes to say. */
 export type RecordColumns = Omit<
   SessionEntity,
-  'handle' | 'key' | 'previousKey' | 'previousUntil' | 'version'
+  'handle' | 'key' | 'previousKey' | 'previousUntil' | 'trail' | 'replacedBy' | 'version'
 >;
 
 export function columnsOf(record: SessionRecord): RecordColumns {
-  const { values, userId, gone, handle: _handle, corrupt: _corrupt, ...same } = record;
-  return { ...same, data: writeValues(values), userId: userId ?? null, gone: gone ?? null };
+  const { values, userId, gone, format, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, policy } =
+    record;
+  const deadlines = { createdAt, lastSeenAt, expiresAt, absoluteExpiresAt };
+  return {
+    format,
+    ...deadlines,
+    policy,
+    data: writeValues(values),
+    userId: userId ?? null,
+    gone: gone ?? null,
+  };
 }
 
 /** A row of a newer format has no values here: what this release can't read, it does not guess. */
@@ -29,13 +46,24 @@ export function recordOf(row: SessionEntity): SessionRecord {
     values: values ?? {},
     ...(row.userId !== null && { userId: row.userId }),
     ...(row.gone !== null && { gone: row.gone }),
+    ...(row.replacedBy !== null && { successor: readSuccessor(row.replacedBy) }),
     ...(values === undefined && { corrupt: true as const }),
   };
+}
+
+/** A successor as its column keeps it. */
+export function writeSuccessor({ key, trail = '' }: Successor): string {
+  return key + trail;
+}
+
+function readSuccessor(text: string): Successor | undefined {
+  return successorOf({ key: text.slice(0, KEY_LENGTH), trail: text.slice(KEY_LENGTH) });
 }
 
 /** The mark that a rename left under the row's previous key, if it is still to be seen. */
 export function renamedMarkOf(row: SessionEntity, now: EpochMs): SessionRecord | undefined {
   const { previousUntil } = row;
   if (previousUntil === null || previousUntil <= now) return undefined;
-  return tombstoneOf(recordOf(row), 'renamed', previousUntil);
+  const successor = successorOf({ key: row.key, trail: row.trail });
+  return tombstoneOf(recordOf(row), 'renamed', previousUntil, successor);
 }

@@ -41,6 +41,8 @@ const COLUMNS = [
   'key',
   'previousKey',
   'previousUntil',
+  'trail',
+  'replacedBy',
   'data',
   'version',
   'format',

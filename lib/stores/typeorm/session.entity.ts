@@ -34,6 +34,14 @@ abstract class SessionColumns {
   @Column({ ...epochMs, nullable: true })
   previousUntil!: EpochMs | null;
 
+  /** The trail of the last rename, as it came with the change; null: there was none, or it came without. */
+  @Column({ type: 'varchar', length: 64, nullable: true })
+  trail!: string | null;
+
+  /** On a tombstone: the key of what took the session's place, and behind its 64 characters the trail. */
+  @Column({ type: 'varchar', length: 128, nullable: true })
+  replacedBy!: string | null;
+
   /** Counts the writes: an update names the version that it was computed from. */
   @Column({ type: 'int' })
   version!: number;

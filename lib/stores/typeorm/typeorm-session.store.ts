@@ -17,6 +17,7 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
+  type Successor,
   tombstoneOf,
 } from '../../core/record.js';
 import { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from '../../core/serializer.js';
@@ -24,6 +25,7 @@ import { SessionFormatException } from '../../errors.js';
 import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
+  type DeleteByUserOptions,
   type DeleteExpiredOptions,
   type RenameOutcome,
   SessionStore,
@@ -34,7 +36,7 @@ import { isDuplicate } from './driver-errors.js';
 import { ExpiredRows } from './expired-rows.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
-import { columnsOf, recordOf, renamedMarkOf } from './session-row.js';
+import { columnsOf, recordOf, renamedMarkOf, writeSuccessor } from './session-row.js';
 import { type RowsWhere, SessionTable, type RowValues } from './session-table.js';
 
 export interface TypeOrmSessionOptions<Entity extends SessionEntity = SessionEntity> {
@@ -67,7 +69,7 @@ const ROUNDS_WITHOUT_LOCK = 5;
 const MAX_ROUNDS = 1_000;
 
 /** What a write has to know of the row that it changes. */
-type RowState = Pick<SessionEntity, 'version' | 'previousKey' | 'previousUntil'>;
+type RowState = Pick<SessionEntity, 'version' | 'previousKey' | 'previousUntil' | 'trail'>;
 
 /** A living session, and the state of its row when it was read. */
 interface Stored extends RowState {
@@ -156,7 +158,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   async create(key: string, record: SessionRecord): Promise<boolean> {
-    const row: RowState = { version: 1, previousKey: key, previousUntil: null };
+    const row: RowState = { version: 1, previousKey: key, previousUntil: null, trail: null };
     const { handle } = record;
     const created = await this.#table.insert({ ...this.#columnsOf(record), ...row, handle, key });
     if (created) this.#remember(record, row);
@@ -164,14 +166,15 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   async save(key: string, change: SessionChange, loaded?: SessionRecord): Promise<boolean> {
-    const saved = await this.#update(key, loaded, ({ record }) =>
+    const known = this.#known(loaded) ?? (await this.#read(key));
+    const saved = await this.#update(key, known, ({ record }) =>
       this.#columnsOf(applyChange(record, change)),
     );
     return saved !== undefined;
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
-    if ((await this.#end({ key }, tombstoneUntil)) > 0) return true;
+  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
+    if ((await this.#end({ key }, tombstoneUntil, successor)) > 0) return true;
     await this.#read(key); // there is none, or its format is newer: that throws
     return false;
   }
@@ -197,17 +200,17 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   ): Promise<RenameOutcome> {
     const mark: RowValues =
       tombstoneUntil === undefined
-        ? { previousKey: newKey, previousUntil: null }
-        : { previousKey: key, previousUntil: tombstoneUntil };
+        ? { previousKey: newKey, previousUntil: null, trail: null }
+        : { previousKey: key, previousUntil: tombstoneUntil, trail: change.trail ?? null };
+    const known = this.#known(loaded) ?? (await this.#read(key));
+    if (known) await this.#keepOlderMark(key, known);
     try {
-      const renamed = await this.#update(key, loaded, ({ record }) => ({
+      const renamed = await this.#update(key, known, ({ record }) => ({
         ...this.#columnsOf(applyChange(record, change)),
         ...mark,
         key: newKey,
       }));
-      if (!renamed) return 'gone';
-      await this.#keepOlderMark(key, renamed);
-      return 'renamed';
+      return renamed ? 'renamed' : 'gone';
     } catch (error) {
       if (isDuplicate(error)) return 'taken';
       throw error;
@@ -220,7 +223,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     update: (text: string | undefined) => string | undefined,
   ): Promise<AtomicResult | undefined> {
     let written: string | undefined;
-    const updated = await this.#update(key, undefined, ({ record }) => {
+    const updated = await this.#update(key, await this.#read(key), ({ record }) => {
       const { change, text } = atomicChange(record, name, update);
       written = text;
       return this.#columnsOf(applyChange(record, change));
@@ -242,12 +245,13 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
-  override async deleteByUser(
-    userId: string,
-    options: { exceptKey?: string; tombstoneUntil?: EpochMs } = {},
-  ): Promise<number> {
-    const { exceptKey, tombstoneUntil } = options;
-    const where: RowsWhere = { userId, ...(exceptKey !== undefined && { key: Not(exceptKey) }) };
+  override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
+    const { exceptKey, exceptHandle, tombstoneUntil } = options;
+    const where: RowsWhere = {
+      userId,
+      ...(exceptKey !== undefined && { key: Not(exceptKey) }),
+      ...(exceptHandle !== undefined && { handle: Not(exceptHandle) }),
+    };
     const ended = await this.#end(where, tombstoneUntil);
     const newer = { ...this.#livingOfAnyFormat(), ...where, format: MoreThan(RECORD_FORMAT) };
     const [left] = await this.#table.find(newer);
@@ -290,8 +294,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     return { ...own, ...columnsOf(record) };
   }
 
-  #remember(record: SessionRecord, { version, previousKey, previousUntil }: RowState): SessionRecord {
-    this.#rows.set(record, { version, previousKey, previousUntil });
+  #remember(record: SessionRecord, { version, previousKey, previousUntil, trail }: RowState): SessionRecord {
+    this.#rows.set(record, { version, previousKey, previousUntil, trail });
     return record;
   }
 
@@ -312,14 +316,15 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
    * Writes what `compute` makes of the living session under `key`, as often as it takes to be computed from what is
    * stored at that moment.
    *
+   * @param known what is stored, as far as the caller knows
    * @returns what it was computed from; undefined when there is no living session
    */
   async #update(
     key: string,
-    loaded: SessionRecord | undefined,
+    known: Stored | undefined,
     compute: (stored: Stored) => RowValues,
   ): Promise<Stored | undefined> {
-    let stored = this.#known(loaded) ?? (await this.#read(key));
+    let stored = known;
     for (let round = 1; stored; round++) {
       const { handle } = stored.record;
       if (round > ROUNDS_WITHOUT_LOCK && this.#table.canLockRows)
@@ -350,7 +355,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** Ends all living sessions that `where` names, and leaves tombstones if they are to be seen at all. */
-  #end(where: RowsWhere, tombstoneUntil: EpochMs | undefined): Promise<number> {
+  #end(where: RowsWhere, tombstoneUntil: EpochMs | undefined, successor?: Successor): Promise<number> {
     const living = { ...this.#living(), ...where };
     if (tombstoneUntil === undefined || tombstoneUntil <= this.#clock.now())
       return this.#table.delete(living);
@@ -361,25 +366,30 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       data: '{}',
       userId: null,
       expiresAt: tombstoneUntil,
+      replacedBy: successor ? writeSuccessor(successor) : null,
       version: this.#nextVersion,
     });
   }
 
   /**
-   * A row has room for one mark. A session that was renamed twice within the grace time leaves the older one as a row
-   * of its own: not in the same step, since nothing but the kind of a refusal hangs on it.
+   * A row has room for one mark. A session that is renamed twice within the grace time leaves the older one as a row of its
+   * own: made before the rename, so that at no moment a key is forgotten which still leads to the session. Until the rename,
+   * and if that comes to nothing, both say the same.
    */
-  async #keepOlderMark(key: string, { record, previousKey, previousUntil }: Stored): Promise<void> {
+  async #keepOlderMark(key: string, { record, previousKey, previousUntil, trail }: Stored): Promise<void> {
     const isOver = previousUntil === null || previousUntil <= this.#clock.now();
     if (isOver || previousKey === key) return;
+    const own = Object.entries(this.#columns?.(snapshotOf(record, this.#serializer)) ?? {});
+    const required = own.filter(([name]) => !this.#table.nullableOwnColumns.includes(name));
     const mark: RowValues = columnsOf(tombstoneOf(record, 'renamed', previousUntil));
-    const handle = randomBytes(16).toString('hex'); // a primary key; the session's own is in use
     await this.#table.insert({
+      ...Object.fromEntries(required),
       ...mark,
-      handle,
+      handle: randomBytes(16).toString('hex'), // a primary key; the session's own is in use
       key: previousKey,
-      previousKey,
+      previousKey: randomBytes(32).toString('hex'), // unique, and in use as well
       previousUntil: null,
+      replacedBy: writeSuccessor({ key, trail: trail ?? undefined }),
       version: 1,
     });
   }
@@ -388,6 +398,6 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
 /** @throws SessionFormatException: what a newer release wrote, this one does not change */
 function storedOf(row: SessionEntity): Stored {
   if (row.format > RECORD_FORMAT) throw new SessionFormatException(row.handle, row.format);
-  const { version, previousKey, previousUntil } = row;
-  return { record: recordOf(row), version, previousKey, previousUntil };
+  const { version, previousKey, previousUntil, trail } = row;
+  return { record: recordOf(row), version, previousKey, previousUntil, trail };
 }

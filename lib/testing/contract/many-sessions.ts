@@ -70,6 +70,16 @@ export function manySessions({ describe, it }: TestRunner, subject: Subject): vo
         await expectDead(subject.store, ended);
         if (subject.has('tombstones')) assert.equal((await subject.store.load(ended))?.gone, 'ended');
       });
+
+      it('lets a session of this handle stay, under whatever key it is by now', async () => {
+        const userId = newUser();
+        const [older, newer, ended] = [await created({ userId }), newKey(), await created({ userId })];
+        const exceptHandle = (await subject.store.load(older))?.handle;
+        await subject.store.rename(older, newer, aChange(), grace());
+        assert.equal(await subject.store.deleteByUser(userId, { exceptKey: older, exceptHandle }), 1);
+        assert.deepEqual(await keysOf(userId), [newer]);
+        await expectDead(subject.store, ended);
+      });
     });
   } else {
     it('rejects findByUser and deleteByUser as unsupported', async () => {

@@ -142,6 +142,60 @@ export function renameAndDelete({ describe, it }: TestRunner, subject: Subject):
 
   if (!subject.has('tombstones')) return;
 
+  if (subject.has('successors')) {
+    describe('successors', () => {
+      const trail = `p${newKey().slice(0, 43)}`;
+
+      it('a tombstone says where the session went, with the trail of the change', async () => {
+        const [key] = await created();
+        const newer = newKey();
+        await subject.store.rename(key, newer, aChange({ trail }), grace());
+        assert.deepEqual((await subject.store.load(key))?.successor, { key: newer, trail });
+        assert.equal((await subject.store.load(newer))?.successor, undefined);
+      });
+
+      it('leads from each older key to the next, until the session has ended', async () => {
+        const keys = [(await created({ userId: '7' }))[0], newKey(), newKey(), newKey()];
+        for (const [index, key] of keys.slice(0, -1).entries())
+          await subject.store.rename(key, keys[index + 1], aChange({ trail: `${trail}${index}` }), grace());
+        await subject.store.delete(keys[3], grace());
+        const tombstones = await Promise.all(keys.map((key) => subject.store.load(key)));
+        assert.deepEqual(
+          tombstones.map((tombstone) => [tombstone?.gone, tombstone?.successor]),
+          [
+            ['renamed', { key: keys[1], trail: `${trail}0` }],
+            ['renamed', { key: keys[2], trail: `${trail}1` }],
+            ['renamed', { key: keys[3], trail: `${trail}2` }],
+            ['ended', undefined],
+          ],
+        );
+      });
+
+      it('a tombstone of an ended session keeps the successor that came with the delete', async () => {
+        const [older] = await created();
+        const [middle, successor] = [newKey(), { key: newKey(), trail }];
+        await subject.store.rename(older, middle, aChange({ trail: `${trail}0` }), grace());
+        assert.equal(await subject.store.delete(middle, grace(), successor), true);
+        const [first, last] = [await subject.store.load(older), await subject.store.load(middle)];
+        assert.deepEqual(
+          [first?.gone, first?.successor, last?.gone, last?.successor],
+          ['renamed', { key: middle, trail: `${trail}0` }, 'ended', successor],
+        );
+      });
+
+      it('takes an authentication with a save, where a parallel login has renamed the session already', async () => {
+        const [key, record] = await created({ userId: '7' });
+        const authentication = { userId: '7', absoluteExpiresAt: record.absoluteExpiresAt + 5_000 };
+        assert.equal(await subject.store.save(key, aChange({ set: { a: '1' }, authentication })), true);
+        const saved = await subject.store.load(key);
+        assert.deepEqual(
+          [saved?.absoluteExpiresAt, saved?.userId, { ...saved?.values }],
+          [authentication.absoluteExpiresAt, '7', { a: '1' }],
+        );
+      });
+    });
+  }
+
   describe('tombstones', () => {
     for (const gone of ['renamed', 'ended'] as const) {
       const buried = async (until: number): Promise<string> => {

@@ -223,7 +223,7 @@ describe('SessionState', () => {
     it('plans what a login and setExpiry ask for', () => {
       const login = stored().state;
       login.visit = 'passive';
-      login.authenticate({ userId: '7', auth: { at: NOW }, kind: 'new', absoluteTimeoutMs: 5 * HOUR });
+      login.authenticate({ userId: '7', auth: { at: NOW }, kind: 'login', absoluteTimeoutMs: 5 * HOUR });
       expect(login.plan()).toMatchObject({ change: { basedOn: '', lastSeenAt: NOW, expiresAt: NOW + HOUR } });
       const { state } = stored();
       state.visit = 'nobody';

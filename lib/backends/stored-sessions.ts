@@ -1,0 +1,125 @@
+import type { EpochMs, SessionClock } from '../core/clock.js';
+import { applyChange, type SessionChange, type SessionRecord, type Successor } from '../core/record.js';
+import { keyOf, newId } from '../core/session-id.js';
+import type { Proof, StoredIdentity } from '../core/session-state.js';
+import type { IdRenewal, RenewalReason } from '../crypto/id-renewal.js';
+import type { SessionStore } from '../stores/session-store.js';
+import type { AskStore } from './ask-store.js';
+import { type Found, Whereabouts } from './whereabouts.js';
+
+/** How often a new id is tried: with 256 bits a collision means that the random generator is broken. */
+const MAX_ID_TRIES = 5;
+
+/** How often a session is followed that gets one new id after the other while it is to be ended. */
+const MAX_CHASES = 20;
+
+/** A session that has just been stored, and how somebody finds its id who has that of the session in whose place it came. */
+export interface NewSession extends StoredIdentity {
+  readonly trail?: string;
+}
+
+/**
+ * What became of a session that was to be ended: it `ended` by this call, was `over` already, or is `lost`: it has a new id
+ * that the store does not tell, and lives on. `spared`: the caller wanted what it had become to stay.
+ */
+export type Chased =
+  | { readonly kind: 'ended'; readonly record: SessionRecord }
+  | { readonly kind: 'over' | 'lost' }
+  | { readonly kind: 'spared'; readonly found: Found & { readonly kind: 'living' } };
+
+/** What is done to sessions in a store, whatever a request wants with it: each is one command, or follows a new id. */
+export class StoredSessions {
+  readonly whereabouts: Whereabouts;
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly asking: AskStore,
+    private readonly renewal: IdRenewal,
+    private readonly rotationGraceMs: number,
+    private readonly clock: SessionClock,
+  ) {
+    this.whereabouts = new Whereabouts(store, asking, renewal);
+  }
+
+  /** Stores a new session under a new id. @param replaced the session in whose place it comes, if there is one */
+  async create(record: SessionRecord, replaced?: StoredIdentity): Promise<NewSession> {
+    for (let tries = 0; tries < MAX_ID_TRIES; tries++) {
+      const made = this.#newId(replaced?.id, 'proof');
+      if (await this.asking.ask('create', () => this.store.create(made.key, record)))
+        return { ...made, record };
+    }
+    throw this.#noFreeId('create');
+  }
+
+  /** @returns the session as it is then; undefined when it is not living under its key */
+  async save(session: StoredIdentity, change: SessionChange): Promise<StoredIdentity | undefined> {
+    const { key, record } = session;
+    const isSaved = await this.asking.ask('save', () => this.store.save(key, change, record));
+    return isSaved ? { ...session, record: applyChange(record, change) } : undefined;
+  }
+
+  /** Gives a session a new id, with a change. @returns the session then; undefined when it is not living under its key */
+  async rename(
+    { id: oldId, key: oldKey, record }: StoredIdentity,
+    change: SessionChange,
+    proof: Proof | undefined,
+  ): Promise<StoredIdentity | undefined> {
+    const until = this.#graceEnd();
+    for (let tries = 0; tries < MAX_ID_TRIES; tries++) {
+      const { id, key, trail } = this.#newId(oldId, reasonFor(proof));
+      const renaming = () => this.store.rename(oldKey, key, { ...change, trail }, until, record);
+      const outcome = await this.asking.ask('rename', renaming);
+      if (outcome === 'gone') return undefined;
+      if (outcome === 'renamed') return { id, key, record: applyChange(record, change) };
+    }
+    throw this.#noFreeId('rename');
+  }
+
+  /**
+   * Ends a session, wherever it went. Its key is known as ended for `rotationGrace`.
+   *
+   * @param successor what takes its place in the browser
+   * @param isSpared whether what it has become shall stay
+   */
+  async end(
+    loaded: StoredIdentity,
+    successor?: Successor,
+    isSpared: (found: Found & { kind: 'living' }) => boolean = () => false,
+  ): Promise<Chased> {
+    let session = loaded;
+    for (let chase = 0; chase < MAX_CHASES; chase++) {
+      const { key, record } = session;
+      if (!record.gone && (await this.endHere(key, successor))) return { kind: 'ended', record };
+      const found = await this.whereabouts.find(session, loaded.record.userId);
+      if (found.kind !== 'living') return { kind: found.kind === 'unknown' ? 'lost' : 'over' };
+      if (isSpared(found)) return { kind: 'spared', found };
+      session = found.session;
+    }
+    throw this.asking.failed('delete', new Error(`A session got a new id ${MAX_CHASES} times in a row.`));
+  }
+
+  /** Ends what is living under a key. @returns whether there was something */
+  endHere(key: string, successor?: Successor): Promise<boolean> {
+    return this.asking.ask('delete', () => this.store.delete(key, this.#graceEnd(), successor));
+  }
+
+  /** By chance where there was none before, or only its browser knows it. */
+  #newId(oldId: string | undefined, reason: RenewalReason): { id: string; key: string; trail?: string } {
+    if (oldId) return this.renewal.renew(oldId, reason);
+    const id = newId();
+    return { id, key: keyOf(id) };
+  }
+
+  #noFreeId(operation: 'create' | 'rename'): Error {
+    return this.asking.failed(operation, new Error(`${MAX_ID_TRIES} new ids in a row were taken.`));
+  }
+
+  #graceEnd(): EpochMs {
+    return this.clock.now() + this.rotationGraceMs;
+  }
+}
+
+function reasonFor(proof: Proof | undefined): RenewalReason {
+  if (!proof) return 'cycle';
+  return proof.kind === 'refresh' ? 'refresh' : 'proof';
+}
