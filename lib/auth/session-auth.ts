@@ -86,7 +86,14 @@ export class SessionAuth<User = unknown> implements UserSource {
     const { maxSessions } = options;
     if (maxSessions) refuseStoreWithoutUsers(store);
     if (maxSessions?.onExceed === 'refuse')
-      this.#limit = new SessionLimit(maxSessions.limit, store, asking, this.#sessions, clock);
+      this.#limit = new SessionLimit(
+        maxSessions.limit,
+        store,
+        asking,
+        this.#sessions,
+        clock,
+        sessionOptions.rotationGraceMs,
+      );
   }
 
   /**
@@ -341,7 +348,7 @@ export class SessionAuth<User = unknown> implements UserSource {
   /** Takes a place for the login where `maxSessions` refuses. */
   async #admit(request: RequestSession, userId: string): Promise<Claim | undefined> {
     try {
-      return await this.#limit?.admit(userId, stateOf(request).handle);
+      return await this.#limit?.admit(userId, stateOf(request));
     } catch (error) {
       if (error instanceof SessionLimitException)
         this.events.emit('rejected', { userId, reason: error.code });

@@ -3,10 +3,12 @@ import type { AskStore } from '../backends/ask-store.js';
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { MODULE_POLICY } from '../core/deadlines.js';
 import { RECORD_FORMAT, type SessionRecord } from '../core/record.js';
+import { loginTimeOf } from '../core/login-values.js';
 import { newHandle } from '../core/session-id.js';
+import type { SessionState } from '../core/session-state.js';
 import { SessionLimitException } from '../errors.js';
 import type { SessionStore } from '../stores/session-store.js';
-import type { UserSessions } from './user-sessions.js';
+import type { LoggedIn, UserSessions } from './user-sessions.js';
 
 /** A login that was let in and is not stored yet counts for so long, should its process die. */
 const LEASE_MS = 60_000;
@@ -24,10 +26,9 @@ interface Ledger {
 }
 
 interface LedgerClaim {
+  /** `<seat>.<chance>`: logins with one seat, a form that is sent twice, take one place. */
   readonly id: string;
   readonly at: EpochMs;
-  /** The session in which the login begins: a form that is sent twice takes one place. */
-  readonly handle?: string;
 }
 
 const EMPTY: Ledger = { version: 0, claims: [] };
@@ -46,35 +47,46 @@ export class SessionLimit {
     private readonly asking: AskStore,
     private readonly sessions: UserSessions,
     private readonly clock: SessionClock,
+    private readonly graceMs: number,
   ) {}
 
   /**
    * Takes a place for one more session.
    *
-   * @param handle the session in which the user logs in: where it has a place already, by this login or by one that is
-   * under way, it needs no other
+   * @param session the one in which the user logs in. Where it has a place already it needs no other, nor where the same
+   * form, sent twice, has just taken one
    * @throws SessionLimitException (409)
    */
-  async admit(userId: string, handle: string): Promise<Claim> {
-    const id = randomBytes(12).toString('base64url');
+  async admit(userId: string, session: Pick<SessionState, 'handle' | 'origin'>): Promise<Claim> {
+    const seat = hash('sha256', `nest-session seat ${session.origin}`, 'base64url').slice(0, 16);
+    const id = `${seat}.${randomBytes(12).toString('base64url')}`;
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const { key, ledger: counted } = await this.#openLedger(userId);
-      const living = (await this.sessions.of(userId)).filter(({ record }) => record.handle !== handle);
+      const found = await this.sessions.of(userId);
+      const living = found.filter(
+        (each) => each.record.handle !== session.handle && !this.#isTwin(each, seat),
+      );
       const stored = new Set(living.map(({ auth }) => auth.claim));
       const step = await this.#change<'changed' | 'full' | 'admitted'>(key, (ledger, now) => {
         if (ledger.version !== counted.version) return { answer: 'changed', ledger };
         const claims = ledger.claims.filter((claim) => claim.at + LEASE_MS > now);
-        const underWay = claims.filter((claim) => !stored.has(claim.id) && claim.handle !== handle);
+        const underWay = claims.filter((claim) => !stored.has(claim.id) && seatOf(claim) !== seat);
         if (living.length + placesOf(underWay) >= this.limit) return { answer: 'full', ledger };
         return {
           answer: 'admitted',
-          ledger: { version: ledger.version + 1, claims: [...claims, { id, at: now, handle }] },
+          ledger: { version: ledger.version + 1, claims: [...claims, { id, at: now }] },
         };
       });
       if (step === 'full') throw new SessionLimitException(this.limit);
       if (step === 'admitted') return { id, leave: () => this.#leave(key, id) };
     }
     throw this.asking.failed('atomic', new Error('The number of sessions could not be counted in time.'));
+  }
+
+  /** The same form was sent before, and has just begun this session: the second login will join it. */
+  #isTwin({ auth }: LoggedIn, seat: string): boolean {
+    if (auth.claim === undefined || seatOf({ id: auth.claim }) !== seat) return false;
+    return loginTimeOf(auth) + this.graceMs > this.clock.now();
   }
 
   /** The session is stored and counts by itself, or will never be. */
@@ -140,9 +152,12 @@ export class SessionLimit {
   }
 }
 
-/** Of several claims in one session the first takes the place. */
+function seatOf({ id }: Pick<LedgerClaim, 'id'>): string {
+  return id.split('.', 1)[0];
+}
+
 function placesOf(claims: readonly LedgerClaim[]): number {
-  return new Set(claims.map(({ id, handle }) => handle ?? id)).size;
+  return new Set(claims.map(seatOf)).size;
 }
 
 function ledgerOf(text: string | undefined): Ledger {

@@ -1,12 +1,18 @@
 import type { SessionClock } from '../core/clock.js';
 import { AUTH, type AuthValue, PENDING, pendingValueOf } from '../core/login-values.js';
-import { applyChange, type SessionChange, type SessionRecord, type Successor } from '../core/record.js';
+import {
+  applyChange,
+  type SessionChange,
+  type SessionRecord,
+  type Successor,
+  tombstoneOf,
+} from '../core/record.js';
 import type { SessionSerializer } from '../core/serializer.js';
 import { newHandle } from '../core/session-id.js';
 import type { Proof, StoredIdentity } from '../core/session-state.js';
 import { reasonOf } from '../crypto/id-renewal.js';
-import type { Chased, NewSession, StoredSessions } from './stored-sessions.js';
-import type { Found } from './whereabouts.js';
+import type { NewSession, StoredSessions } from './stored-sessions.js';
+import type { Found, LivingElsewhere } from './whereabouts.js';
 
 /** How often a session is followed that gets one new id after the other. */
 const MAX_TRIES = 20;
@@ -17,8 +23,6 @@ export interface Written {
   readonly done: 'created' | 'saved' | 'rotated';
   readonly ended: readonly SessionRecord[];
 }
-
-type Living = Found & { readonly kind: 'living' };
 
 /** Why a proof can't go on in what a session has become: that ended, is somebody else's, or nobody knows where it is. */
 type NotJoined =
@@ -42,19 +46,17 @@ export class Proofs {
   /**
    * Begins a new session, and ends those that the request's cookies name, where they can be found.
    *
-   * @param replaced the first of them leads to the new one from then on
+   * @param replaced what the cookies name, also if it is over: the new session takes the place of the first
    */
   async begin(record: SessionRecord, proof: Proof, replaced: readonly StoredIdentity[]): Promise<Written> {
     const ended: SessionRecord[] = [];
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const session = await this.sessions.create(record, replaced[0]);
-      const chased = await this.#endAll(replaced, session, proof);
-      ended.push(...chased.flatMap((each) => (each.kind === 'ended' ? [each.record] : [])));
-      const twin = chased.find((each) => each.kind === 'spared');
+      const twin = await this.#settleIn(session, proof, replaced, ended);
       if (!twin) return { session, done: 'created', ended };
       // The same login was faster, and its session has taken the place already: it is this one's too.
       await this.sessions.endHere(session.key);
-      const joined = await this.#join(twin.found, changeOf(record), proof);
+      const joined = await this.#join(twin, changeOf(record), proof);
       if ('done' in joined) return { ...joined, ended };
     }
     throw new Error(`The session was replaced ${MAX_TRIES} times while it began.`);
@@ -76,31 +78,83 @@ export class Proofs {
     const createdAt = this.clock.now();
     const begun = applyChange({ ...loaded.record, values }, change);
     const record = { ...begun, handle: newHandle(createdAt), createdAt };
-    return this.begin(record, proof, joined.kind === 'foreign' ? [joined.session] : []);
+    return this.begin(record, proof, [
+      asOver(loaded),
+      ...(joined.kind === 'foreign' ? [joined.session] : []),
+    ]);
   }
 
   /** Whether what a session has become is where a login of this user goes on. */
-  isOfSameUser({ session: { record } }: Living, userId: string): boolean {
+  isOfSameUser({ session: { record } }: LivingElsewhere, userId: string): boolean {
     return this.#provedUserOf(record) === userId;
   }
 
-  async #endAll(
-    replaced: readonly StoredIdentity[],
-    { key, trail }: NewSession,
+  /**
+   * Takes the place of what the cookies name, and ends it.
+   *
+   * @param ended is told what ended
+   * @returns the session of a parallel login of the same user, where that was faster
+   */
+  async #settleIn(
+    session: NewSession,
     proof: Proof,
-  ): Promise<readonly Chased[]> {
-    const isTwin = (found: Living) =>
-      this.isOfSameUser(found, proof.userId) && isRenewedFor(proof, found.hops);
+    replaced: readonly StoredIdentity[],
+    ended: SessionRecord[],
+  ): Promise<LivingElsewhere | undefined> {
     try {
-      return await Promise.all(
-        replaced.map((session, index) =>
-          this.sessions.end(session, { key, trail: index === 0 ? trail : undefined }, isTwin),
-        ),
-      );
+      for (const named of replaced) {
+        const twin = await this.#replace(named, session, proof, ended);
+        if (twin) return twin;
+      }
+      return undefined;
     } catch (error) {
-      await this.sessions.endHere(key).catch(() => undefined); // nobody was told of it
+      await this.sessions.endHere(session.key).catch(() => undefined); // nobody was told of it
       throw error;
     }
+  }
+
+  /** Under each id that the replaced session has had since it was loaded: another login may know any of them. */
+  async #replace(
+    replaced: StoredIdentity,
+    session: NewSession,
+    proof: Proof,
+    ended: SessionRecord[],
+  ): Promise<LivingElsewhere | undefined> {
+    let here = replaced;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const twin = await this.#takePlace(here.id, session, proof, ended);
+      if (twin) return twin;
+      if (!here.record.gone && (await this.sessions.endHere(here.key))) {
+        ended.push(here.record);
+        return undefined;
+      }
+      const found = await this.sessions.whereabouts.follow(here);
+      if (found.kind !== 'living') return undefined;
+      if (this.isOfSameUser(found, proof.userId) && isRenewedFor(proof, found.hops)) return found;
+      here = found.session;
+    }
+    return undefined;
+  }
+
+  /** The place at the end of all that took it before: what another user's login has put there ends. */
+  async #takePlace(
+    id: string,
+    session: NewSession,
+    proof: Proof,
+    ended: SessionRecord[],
+  ): Promise<LivingElsewhere | undefined> {
+    let place = id;
+    for (let tries = 0; tries < MAX_TRIES && !(await this.sessions.takePlace(place, session)); tries++) {
+      const rival = await this.sessions.whereabouts.inPlaceOf(place);
+      if (!rival) return undefined; // its time is just over
+      if (rival.kind === 'living' && rival.session.key === session.key) return undefined; // taken already
+      if (rival.kind === 'living') {
+        if (this.isOfSameUser(rival, proof.userId)) return rival;
+        if (await this.sessions.endHere(rival.session.key)) ended.push(rival.session.record);
+      }
+      place = rival.kind === 'living' ? rival.session.id : rival.lastId;
+    }
+    return undefined;
   }
 
   async #join(start: Found, change: SessionChange, proof: Proof): Promise<Written | NotJoined> {
@@ -167,6 +221,11 @@ export class Proofs {
       return undefined; // unreadable: nobody can use it
     }
   }
+}
+
+/** A session that was loaded alive, and is not there any more. */
+function asOver(loaded: StoredIdentity): StoredIdentity {
+  return { ...loaded, record: tombstoneOf(loaded.record, 'ended', 0) };
 }
 
 /** Whether the renewals hold one that makes another needless for this proof. */

@@ -1,11 +1,11 @@
 import type { EpochMs, SessionClock } from '../core/clock.js';
-import { applyChange, type SessionChange, type SessionRecord, type Successor } from '../core/record.js';
-import { keyOf, newId } from '../core/session-id.js';
+import { applyChange, type SessionChange, type SessionRecord, tombstoneOf } from '../core/record.js';
+import { keyOf, newHandle, newId } from '../core/session-id.js';
 import type { Proof, StoredIdentity } from '../core/session-state.js';
 import type { IdRenewal, RenewalReason } from '../crypto/id-renewal.js';
 import type { SessionStore } from '../stores/session-store.js';
 import type { AskStore } from './ask-store.js';
-import { type Found, Whereabouts } from './whereabouts.js';
+import { placeKeyOf, Whereabouts } from './whereabouts.js';
 
 /** How often a new id is tried: with 256 bits a collision means that the random generator is broken. */
 const MAX_ID_TRIES = 5;
@@ -20,12 +20,10 @@ export interface NewSession extends StoredIdentity {
 
 /**
  * What became of a session that was to be ended: it `ended` by this call, was `over` already, or is `lost`: it has a new id
- * that the store does not tell, and lives on. `spared`: the caller wanted what it had become to stay.
+ * that the store does not tell, and lives on.
  */
 export type Chased =
-  | { readonly kind: 'ended'; readonly record: SessionRecord }
-  | { readonly kind: 'over' | 'lost' }
-  | { readonly kind: 'spared'; readonly found: Found & { readonly kind: 'living' } };
+  { readonly kind: 'ended'; readonly record: SessionRecord } | { readonly kind: 'over' | 'lost' };
 
 /** What is done to sessions in a store, whatever a request wants with it: each is one command, or follows a new id. */
 export class StoredSessions {
@@ -75,32 +73,35 @@ export class StoredSessions {
     throw this.#noFreeId('rename');
   }
 
-  /**
-   * Ends a session, wherever it went. Its key is known as ended for `rotationGrace`.
-   *
-   * @param successor what takes its place in the browser
-   * @param isSpared whether what it has become shall stay
-   */
-  async end(
-    loaded: StoredIdentity,
-    successor?: Successor,
-    isSpared: (found: Found & { kind: 'living' }) => boolean = () => false,
-  ): Promise<Chased> {
+  /** Ends a session, wherever it went, and what has taken its place. Its key is known as ended for `rotationGrace`. */
+  async end(loaded: StoredIdentity): Promise<Chased> {
     let session = loaded;
     for (let chase = 0; chase < MAX_CHASES; chase++) {
       const { key, record } = session;
-      if (!record.gone && (await this.endHere(key, successor))) return { kind: 'ended', record };
+      if (!record.gone && (await this.endHere(key))) return { kind: 'ended', record };
       const found = await this.whereabouts.find(session, loaded.record.userId);
       if (found.kind !== 'living') return { kind: found.kind === 'unknown' ? 'lost' : 'over' };
-      if (isSpared(found)) return { kind: 'spared', found };
       session = found.session;
     }
     throw this.asking.failed('delete', new Error(`A session got a new id ${MAX_CHASES} times in a row.`));
   }
 
   /** Ends what is living under a key. @returns whether there was something */
-  endHere(key: string, successor?: Successor): Promise<boolean> {
-    return this.asking.ask('delete', () => this.store.delete(key, this.#graceEnd(), successor));
+  endHere(key: string): Promise<boolean> {
+    return this.asking.ask('delete', () => this.store.delete(key, this.#graceEnd()));
+  }
+
+  /**
+   * Notes that a new session takes the place of another one in its browser.
+   *
+   * @param id that of the other one
+   * @returns false when a parallel login has done so before
+   */
+  async takePlace(id: string, { key, trail, record }: NewSession): Promise<boolean> {
+    if (id === '' || this.rotationGraceMs === 0) return true;
+    const handle = newHandle(this.clock.now());
+    const mark = tombstoneOf({ ...record, handle }, 'ended', this.#graceEnd(), { key, trail });
+    return this.asking.ask('create', () => this.store.create(placeKeyOf(id), mark));
   }
 
   /** By chance where there was none before, or only its browser knows it. */

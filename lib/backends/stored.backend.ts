@@ -1,10 +1,6 @@
 import type { SessionClock } from '../core/clock.js';
 import { checkJson } from '../core/json-values.js';
-import {
-  applyTouch,
-  RECORD_FORMAT,
-  type SessionRecord,
-} from '../core/record.js';
+import { applyTouch, RECORD_FORMAT, type SessionRecord } from '../core/record.js';
 import { keyOf } from '../core/session-id.js';
 import {
   type CommitPlan,
@@ -76,7 +72,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   open(ids: readonly PresentedId[]): Promise<SessionState> {
     if (ids.length === 0) return Promise.resolve(this.#state('nothing'));
     if (ids.length > 1) return this.#openSeveral(ids);
-    return this.#load(ids[0]).then((identity) => (identity ? this.#opened(identity) : this.#state('dead')));
+    return this.#load(ids[0]).then((identity) => this.#opened(identity ?? deadSession(ids[0])));
   }
 
   async openOf(userId: string, handle: string): Promise<SessionState | undefined> {
@@ -180,8 +176,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     );
     const living = found.filter(({ record }) => !record.gone);
     if (living.length > 1) return this.#ambiguous(living, found);
-    const opened = living[0] ?? found[0];
-    if (!opened) return this.#state('dead');
+    const opened = living[0] ?? found[0] ?? deadSession(ids[0]);
     return this.#opened(opened, { others: found.filter((each) => each !== opened) });
   }
 
@@ -207,7 +202,10 @@ export class StoredBackend implements SessionBackend<PresentedId> {
 
   #opened(identity: StoredIdentity, { others = [], ...origin }: StateOrigin = {}): SessionState {
     const { gone, corrupt, handle } = identity.record;
-    if (gone) return this.#state(gone, undefined, { ...origin, others: [identity, ...others] });
+    if (gone) {
+      const presence = identity.record === DEAD ? 'dead' : gone;
+      return this.#state(presence, undefined, { ...origin, others: [identity, ...others] });
+    }
     const state = this.#state('living', identity, { ...origin, others });
     if (corrupt) this.#corrupt(handle);
     if (this.events.isHeard('loaded')) this.events.emit('loaded', subjectOf(identity.record));
@@ -278,6 +276,23 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       `The stored data of session ${handle} is corrupt: it goes on without.`,
     );
   }
+}
+
+/** What stands for the record of a session that is over, where the store has no trace of it. */
+const DEAD: SessionRecord = {
+  format: RECORD_FORMAT,
+  handle: '',
+  values: {},
+  createdAt: 0,
+  lastSeenAt: 0,
+  expiresAt: 0,
+  absoluteExpiresAt: 0,
+  policy: '',
+  gone: 'ended',
+};
+
+function deadSession({ id }: PresentedId): StoredIdentity {
+  return { id, key: keyOf(id), record: DEAD };
 }
 
 const NOTHING_DONE: Committed = { done: 'nothing', ended: [] };

@@ -63,6 +63,8 @@ export interface StoredIdentity {
   /** '' for a session that was found by its user: only its browser knows the id. */
   readonly id: string;
   readonly key: string;
+  /** The ids by which it was found, the newest first: what took its place may have its id from any of them. */
+  readonly olderIds?: readonly string[];
   /** The browser's cookie is signed with an older secret: it is signed anew at the next save or touch. */
   readonly isSignedByOldSecret?: boolean;
   readonly record: SessionRecord;
@@ -262,6 +264,12 @@ export class SessionState {
   /** All sessions that the request is about: what a flush ends. */
   get named(): readonly StoredIdentity[] {
     return this.stored ? [this.stored, ...this.others] : this.others;
+  }
+
+  /** What a login begins with: the same for a form that is sent twice with one cookie. */
+  get origin(): string {
+    const [named] = this.named;
+    return named ? named.record.handle || named.key : this.handle;
   }
 
   cycleId(): void {

@@ -41,14 +41,12 @@ export class IdRenewal {
     return { id, key: keyOf(id), trail };
   }
 
-  /** @returns the id that took the place of one of the old ones; undefined when with our secrets none leads to it */
-  follow(oldIds: readonly string[], { key, trail = '' }: Successor): string | undefined {
-    if (trail === '') return undefined;
-    for (const oldId of oldIds.filter(Boolean)) {
-      for (const hmac of this.#keys) {
-        const id = renewed(hmac, oldId, trail);
-        if (keyOf(id) === key) return id;
-      }
+  /** @returns the id that took the place of an old one; undefined when these two and our secrets do not lead to it */
+  follow(oldId: string, { key, trail = '' }: Successor): string | undefined {
+    if (oldId === '' || trail === '') return undefined;
+    for (const hmac of this.#keys) {
+      const id = renewed(hmac, oldId, trail);
+      if (keyOf(id) === key) return id;
     }
     return undefined;
   }

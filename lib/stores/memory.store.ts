@@ -7,7 +7,6 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
-  type Successor,
   tombstoneOf,
 } from '../core/record.js';
 import {
@@ -61,10 +60,10 @@ export class MemorySessionStore extends SessionStore {
     return true;
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
     const record = this.#living(key);
     if (!record) return false;
-    this.#bury(key, tombstoneUntil, (until) => tombstoneOf(record, 'ended', until, successor));
+    this.#bury(key, tombstoneUntil, (until) => tombstoneOf(record, 'ended', until));
     return true;
   }
 

@@ -5,7 +5,6 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
-  type Successor,
 } from '../core/record.js';
 import { Turns } from '../core/turns.js';
 
@@ -86,7 +85,7 @@ export abstract class SessionStore {
   abstract load(key: string): Promise<SessionRecord | undefined>;
 
   /**
-   * Stores a new session. Insert, never update.
+   * Stores a new session, or a tombstone with a successor. Insert, never update.
    *
    * @returns false when the key is taken, by a living session, an expired one or a tombstone; nothing is written then
    */
@@ -106,10 +105,9 @@ export abstract class SessionStore {
    * Ends a session at once.
    *
    * @param tombstoneUntil keep a tombstone (`gone: 'ended'`) until then, if the store can; without it, none
-   * @param successor for the tombstone to keep, if the store can: the session of another login that takes its place
    * @returns false when there was no living session
    */
-  abstract delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean>;
+  abstract delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean>;
 
   /**
    * Moves the deadline and nothing else.

@@ -24,8 +24,8 @@ export class SqliteSessionStore extends SessionStore {
   async save(key: string, change: SessionChange) {
     return this.#update(key, false, (old) => this.#write(UPDATE, key, applyChange(old, change)));
   }
-  async delete(key: string, until = 0, to?: SessionRecord['successor']) {
-    return this.#update(key, false, (old) => this.#write(UPDATE, key, tombstoneOf(old, 'ended', until, to)));
+  async delete(key: string, until = 0) {
+    return this.#update(key, false, (old) => this.#write(UPDATE, key, tombstoneOf(old, 'ended', until)));
   }
   override async rename(key: string, newKey: string, change: SessionChange, until = 0) {
     return this.#update(key, 'gone' as const, (old) => {

@@ -17,7 +17,6 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
-  type Successor,
   tombstoneOf,
 } from '../../core/record.js';
 import { SessionFormatException } from '../../errors.js';
@@ -129,11 +128,11 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     return this.#update(key, (record) => applyChange(record, change));
   }
 
-  delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
+  delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
     return this.#inTurn([key], async () => {
       const record = await this.#living(key);
       if (!record) return false;
-      await this.#write(key, tombstoneOf(record, 'ended', tombstoneUntil ?? 0, successor));
+      await this.#write(key, tombstoneOf(record, 'ended', tombstoneUntil ?? 0));
       return true;
     });
   }

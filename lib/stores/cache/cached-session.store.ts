@@ -11,7 +11,7 @@ import { ModuleRef } from '@nestjs/core';
 import type { Cache } from 'cache-manager';
 import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
 import { type Duration, durationMs } from '../../core/duration.js';
-import type { SessionChange, SessionRecord, SessionTouch, Successor } from '../../core/record.js';
+import type { SessionChange, SessionRecord, SessionTouch } from '../../core/record.js';
 import { SessionOptionsError } from '../../errors.js';
 import { calledAs } from '../called-as.js';
 import {
@@ -151,8 +151,8 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     return this.#write(key, (base) => base.save(key, change, loaded));
   }
 
-  delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
-    return this.#end(key, tombstoneUntil, successor);
+  delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    return this.#end(key, tombstoneUntil);
   }
 
   override touch(key: string, touch: SessionTouch, loaded?: SessionRecord): Promise<boolean> {
@@ -229,8 +229,8 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     }
   }
 
-  #end(key: string, tombstoneUntil: EpochMs | undefined, successor?: Successor): Promise<boolean> {
-    return this.#write(key, (base) => base.delete(key, tombstoneUntil, successor));
+  #end(key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
+    return this.#write(key, (base) => base.delete(key, tombstoneUntil));
   }
 
   /** @throws what went wrong with one of them, when all the others have ended */

@@ -10,7 +10,6 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
-  type Successor,
   tombstoneOf,
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
@@ -140,8 +139,8 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     return this.#replace(key, (record) => applyTouch(record, touch));
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
-    return this.#end(key, (record) => tombstoneOf(record, 'ended', tombstoneUntil ?? 0, successor));
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    return this.#end(key, (record) => tombstoneOf(record, 'ended', tombstoneUntil ?? 0));
   }
 
   /**

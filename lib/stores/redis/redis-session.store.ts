@@ -12,7 +12,6 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
-  type Successor,
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
 import { SessionFormatException, SessionOptionsError } from '../../errors.js';
@@ -119,8 +118,8 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
     return this.#sessions.save(key, change);
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
-    return this.#sessions.end(key, tombstoneUntil, successor);
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    return this.#sessions.end(key, tombstoneUntil);
   }
 
   override touch(key: string, touch: SessionTouch): Promise<boolean> {

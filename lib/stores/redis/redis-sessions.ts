@@ -119,16 +119,16 @@ export class RedisSessions implements RenameSteps {
     if (this.#link.isCluster)
       return renameInCluster(this, { key, newKey }, change, tombstoneUntil, this.clock.now());
     const successor = { key: newKey, trail: change.trail };
-    const args = [newKey, ...this.#tombstoneArgs(tombstoneUntil, successor), ...this.#argsOf(change)];
+    const tombstone = [...this.#tombstoneArgs(tombstoneUntil), writeSuccessor(successor)];
+    const args = [newKey, ...tombstone, ...this.#argsOf(change)];
     const answer = await this.#run(RENAME, key, args, newKey);
     if (isYes(answer)) return 'renamed';
     return isNo(answer) ? 'gone' : 'taken';
   }
 
   /** Ends a living session. */
-  async end(key: string, tombstoneUntil: EpochMs | undefined, successor?: Successor): Promise<boolean> {
-    const tombstone = this.#tombstoneArgs(tombstoneUntil, successor);
-    return (await this.#end(key, [...tombstone, '0', ''])) === 'ended';
+  async end(key: string, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
+    return (await this.#end(key, [...this.#tombstoneArgs(tombstoneUntil), '0', ''])) === 'ended';
   }
 
   /**
@@ -249,7 +249,7 @@ export class RedisSessions implements RenameSteps {
   }
 
   async finish(key: string, successor: Successor, tombstoneUntil: EpochMs | undefined): Promise<boolean> {
-    const args = [successor.key, ...this.#tombstoneArgs(tombstoneUntil, successor)];
+    const args = [successor.key, ...this.#tombstoneArgs(tombstoneUntil), writeSuccessor(successor)];
     return isYes(await this.#run(FINISH, key, args));
   }
 
@@ -314,9 +314,8 @@ export class RedisSessions implements RenameSteps {
     ];
   }
 
-  #tombstoneArgs(until: EpochMs | undefined, successor?: Successor): string[] {
-    const time = until === undefined ? ['', ''] : [writeTime(until), this.#timeToLive(until)];
-    return [...time, successor ? writeSuccessor(successor) : ''];
+  #tombstoneArgs(until: EpochMs | undefined): string[] {
+    return until === undefined ? ['', ''] : [writeTime(until), this.#timeToLive(until)];
   }
 
   #timeToLive(until: EpochMs): string {

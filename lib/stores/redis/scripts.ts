@@ -88,7 +88,7 @@ local function bury(key, session, gone, till, ttl, successor)
   })
   if session.policy ~= '' then redis.call('HSET', key, 'p', session.policy) end
   if session.handle then redis.call('HSET', key, 'h', session.handle) end
-  if successor ~= '' then redis.call('HSET', key, 's', successor) end
+  if successor then redis.call('HSET', key, 's', successor) end
   redis.call('PEXPIRE', key, ttl)
 end
 
@@ -180,21 +180,21 @@ return 1
 `);
 
 /**
- * ARGV[5] end of the tombstone, [6] its time to live, [7] its successor or '', [8] '1' ends a session in the middle of a rename
- * too, [9] the handle of a session that is to be spared, or ''. Answers a list: the session's user, '=' before it, the key to which it
+ * ARGV[5] end of the tombstone, [6] its time to live, [7] '1' ends a session in the middle of a rename too, [8] the handle of
+ * a session that is to be spared, or ''. Answers a list: the session's user, '=' before it, the key to which it
  * was being renamed (each may be ''), and its meta field; 2 where it is spared.
  */
 export const DELETE = script(`
 local session, answer = living(KEYS[1])
 local newKey = ''
-if not session and ARGV[8] == '1' then
+if not session and ARGV[7] == '1' then
   session = read(KEYS[1])
   if not session or session.gone ~= 'm' or over(session) then return answer end
   newKey = string.sub(redis.call('HGET', KEYS[1], 'n'), 10)
 end
 if not session then return answer end
-if ARGV[9] ~= '' and (session.handle or string.sub(session.head, 1, 22)) == ARGV[9] then return 2 end
-bury(KEYS[1], session, 'e', ARGV[5], ARGV[6], ARGV[7])
+if ARGV[8] ~= '' and (session.handle or string.sub(session.head, 1, 22)) == ARGV[8] then return 2 end
+bury(KEYS[1], session, 'e', ARGV[5], ARGV[6])
 forget(session, member)
 return { session.user and '=' .. session.user or '', newKey, session.meta }
 `);

@@ -44,10 +44,11 @@ export interface StoredHash {
 
 /** Fields and values, one after the other, as HSET takes them. */
 export function fieldsOf(record: SessionRecord): string[] {
-  const { policy, userId, handle } = record;
+  const { policy, userId, handle, successor } = record;
   const fields = ['m', metaOf(record)];
   if (policy !== '') fields.push('p', writeText(policy));
   if (userId !== undefined) fields.push('u', writeText(userId));
+  if (successor) fields.push('s', writeSuccessor(successor));
   if (shortHandle(handle) === FOREIGN_HANDLE) fields.push('h', writeText(handle));
   return [...fields, ...valueFieldsOf(record.values)];
 }

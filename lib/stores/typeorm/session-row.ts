@@ -14,20 +14,22 @@ const KEY_LENGTH = 64;
 /** What a record says; the names that a row goes by and its version are for the statement that writes to say. */
 export type RecordColumns = Omit<
   SessionEntity,
-  'handle' | 'key' | 'previousKey' | 'previousUntil' | 'trail' | 'replacedBy' | 'version'
+  'handle' | 'key' | 'previousKey' | 'previousUntil' | 'trail' | 'version'
 >;
 
 export function columnsOf(record: SessionRecord): RecordColumns {
-  const { values, userId, gone, format, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, policy } =
-    record;
-  const deadlines = { createdAt, lastSeenAt, expiresAt, absoluteExpiresAt };
+  const { format, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, policy } = record;
   return {
     format,
-    ...deadlines,
+    createdAt,
+    lastSeenAt,
+    expiresAt,
+    absoluteExpiresAt,
     policy,
-    data: writeValues(values),
-    userId: userId ?? null,
-    gone: gone ?? null,
+    data: writeValues(record.values),
+    userId: record.userId ?? null,
+    gone: record.gone ?? null,
+    replacedBy: record.successor ? writeSuccessor(record.successor) : null,
   };
 }
 
@@ -52,7 +54,7 @@ export function recordOf(row: SessionEntity): SessionRecord {
 }
 
 /** A successor as its column keeps it. */
-export function writeSuccessor({ key, trail = '' }: Successor): string {
+function writeSuccessor({ key, trail = '' }: Successor): string {
   return key + trail;
 }
 

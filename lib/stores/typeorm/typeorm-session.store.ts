@@ -17,7 +17,6 @@ import {
   type SessionChange,
   type SessionRecord,
   type SessionTouch,
-  type Successor,
   tombstoneOf,
 } from '../../core/record.js';
 import { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from '../../core/serializer.js';
@@ -36,7 +35,7 @@ import { isDuplicate } from './driver-errors.js';
 import { ExpiredRows } from './expired-rows.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
-import { columnsOf, recordOf, renamedMarkOf, writeSuccessor } from './session-row.js';
+import { columnsOf, recordOf, renamedMarkOf } from './session-row.js';
 import { type RowsWhere, SessionTable, type RowValues } from './session-table.js';
 
 export interface TypeOrmSessionOptions<Entity extends SessionEntity = SessionEntity> {
@@ -173,8 +172,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     return saved !== undefined;
   }
 
-  async delete(key: string, tombstoneUntil?: EpochMs, successor?: Successor): Promise<boolean> {
-    if ((await this.#end({ key }, tombstoneUntil, successor)) > 0) return true;
+  async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
+    if ((await this.#end({ key }, tombstoneUntil)) > 0) return true;
     await this.#read(key); // there is none, or its format is newer: that throws
     return false;
   }
@@ -355,7 +354,7 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** Ends all living sessions that `where` names, and leaves tombstones if they are to be seen at all. */
-  #end(where: RowsWhere, tombstoneUntil: EpochMs | undefined, successor?: Successor): Promise<number> {
+  #end(where: RowsWhere, tombstoneUntil: EpochMs | undefined): Promise<number> {
     const living = { ...this.#living(), ...where };
     if (tombstoneUntil === undefined || tombstoneUntil <= this.#clock.now())
       return this.#table.delete(living);
@@ -366,7 +365,6 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       data: '{}',
       userId: null,
       expiresAt: tombstoneUntil,
-      replacedBy: successor ? writeSuccessor(successor) : null,
       version: this.#nextVersion,
     });
   }
@@ -381,7 +379,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     if (isOver || previousKey === key) return;
     const own = Object.entries(this.#columns?.(snapshotOf(record, this.#serializer)) ?? {});
     const required = own.filter(([name]) => !this.#table.nullableOwnColumns.includes(name));
-    const mark: RowValues = columnsOf(tombstoneOf(record, 'renamed', previousUntil));
+    const successor = { key, trail: trail ?? undefined };
+    const mark: RowValues = columnsOf(tombstoneOf(record, 'renamed', previousUntil, successor));
     await this.#table.insert({
       ...Object.fromEntries(required),
       ...mark,
@@ -389,7 +388,6 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       key: previousKey,
       previousKey: randomBytes(32).toString('hex'), // unique, and in use as well
       previousUntil: null,
-      replacedBy: writeSuccessor({ key, trail: trail ?? undefined }),
       version: 1,
     });
   }

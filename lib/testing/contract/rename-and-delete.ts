@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { SessionRecord } from '../../core/record.js';
+import { type SessionRecord, tombstoneOf } from '../../core/record.js';
 import { aChange, aRecord, newKey } from '../builders.js';
 import { expectDead, expectEmptied, expectRecord, expectUnknown } from './expectations.js';
 import type { Subject, TestRunner } from './subject.js';
@@ -171,16 +171,16 @@ export function renameAndDelete({ describe, it }: TestRunner, subject: Subject):
         );
       });
 
-      it('a tombstone of an ended session keeps the successor that came with the delete', async () => {
-        const [older] = await created();
-        const [middle, successor] = [newKey(), { key: newKey(), trail }];
-        await subject.store.rename(older, middle, aChange({ trail: `${trail}0` }), grace());
-        assert.equal(await subject.store.delete(middle, grace(), successor), true);
-        const [first, last] = [await subject.store.load(older), await subject.store.load(middle)];
-        assert.deepEqual(
-          [first?.gone, first?.successor, last?.gone, last?.successor],
-          ['renamed', { key: middle, trail: `${trail}0` }, 'ended', successor],
-        );
+      it('can be created, under a key that is nobody’s then, and is no session', async () => {
+        const [key, successor] = [newKey(), { key: newKey(), trail }];
+        const before = subject.has('count') ? await subject.store.count() : 0;
+        const tombstone = tombstoneOf(aRecord(), 'ended', grace(), successor);
+        assert.equal(await subject.store.create(key, tombstone), true);
+        assert.equal(await subject.store.create(key, { ...tombstone, handle: newKey().slice(32) }), false);
+        expectRecord(await subject.store.load(key), tombstone);
+        assert.equal(await subject.store.save(key, aChange({ set: { a: '1' } })), false);
+        assert.equal(await subject.store.delete(key), false);
+        if (subject.has('count')) assert.equal(await subject.store.count(), before);
       });
 
       it('takes an authentication with a save, where a parallel login has renamed the session already', async () => {
