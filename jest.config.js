@@ -1,6 +1,6 @@
 /** Tests run as ES modules on the sources, compiled by swc. `npm test` passes --experimental-vm-modules. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/jest-environment.js',
   testMatch: ['<rootDir>/test/**/*.spec.ts', '<rootDir>/sample/**/*.spec.ts'],
   // test/package needs a build and installs packages: npm run test:package
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/test/package/'],

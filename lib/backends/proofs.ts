@@ -8,10 +8,10 @@ import {
   tombstoneOf,
 } from '../core/record.js';
 import type { SessionSerializer } from '../core/serializer.js';
-import { newHandle } from '../core/session-id.js';
+import { keyOf, newHandle } from '../core/session-id.js';
 import type { Proof, StoredIdentity } from '../core/session-state.js';
-import { reasonOf } from '../crypto/id-renewal.js';
-import type { NewSession, StoredSessions } from './stored-sessions.js';
+import { reasonOf } from '../crypto/id-trails.js';
+import type { StoredSessions } from './stored-sessions.js';
 import type { Found, LivingElsewhere } from './whereabouts.js';
 
 /** How often a session is followed that gets one new id after the other. */
@@ -26,7 +26,8 @@ export interface Written {
 
 /** Why a proof can't go on in what a session has become: that ended, is somebody else's, or nobody knows where it is. */
 type NotJoined =
-  { readonly kind: 'ended' | 'unknown' } | { readonly kind: 'foreign'; readonly session: StoredIdentity };
+  | { readonly kind: 'ended' | 'unknown'; readonly lastId: string }
+  | { readonly kind: 'foreign'; readonly session: StoredIdentity };
 
 /**
  * Writes what somebody has proved, where other requests work on the same session: so that a form which is sent twice ends
@@ -51,7 +52,7 @@ export class Proofs {
   async begin(record: SessionRecord, proof: Proof, replaced: readonly StoredIdentity[]): Promise<Written> {
     const ended: SessionRecord[] = [];
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const session = await this.sessions.create(record, replaced[0]);
+      const session = await this.sessions.create(record);
       const twin = await this.#settleIn(session, proof, replaced, ended);
       if (!twin) return { session, done: 'created', ended };
       // The same login was faster, and its session has taken the place already: it is this one's too.
@@ -78,10 +79,8 @@ export class Proofs {
     const createdAt = this.clock.now();
     const begun = applyChange({ ...loaded.record, values }, change);
     const record = { ...begun, handle: newHandle(createdAt), createdAt };
-    return this.begin(record, proof, [
-      asOver(loaded),
-      ...(joined.kind === 'foreign' ? [joined.session] : []),
-    ]);
+    const replaced = joined.kind === 'foreign' ? joined.session : asOver(loaded, joined.lastId);
+    return this.begin(record, proof, [replaced]);
   }
 
   /** Whether what a session has become is where a login of this user goes on. */
@@ -96,7 +95,7 @@ export class Proofs {
    * @returns the session of a parallel login of the same user, where that was faster
    */
   async #settleIn(
-    session: NewSession,
+    session: StoredIdentity,
     proof: Proof,
     replaced: readonly StoredIdentity[],
     ended: SessionRecord[],
@@ -116,38 +115,44 @@ export class Proofs {
   /** Under each id that the replaced session has had since it was loaded: another login may know any of them. */
   async #replace(
     replaced: StoredIdentity,
-    session: NewSession,
+    session: StoredIdentity,
     proof: Proof,
     ended: SessionRecord[],
   ): Promise<LivingElsewhere | undefined> {
     let here = replaced;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const twin = await this.#takePlace(here.id, session, proof, ended);
-      if (twin) return twin;
-      if (!here.record.gone && (await this.sessions.endHere(here.key))) {
-        ended.push(here.record);
-        return undefined;
+      if (here.record.gone !== 'renamed') {
+        const twin = await this.#takePlace(here.id, session, proof, ended);
+        if (twin || here.record.gone) return twin;
+        if (await this.sessions.endHere(here.key)) {
+          ended.push(here.record);
+          return undefined;
+        }
       }
       const found = await this.sessions.whereabouts.follow(here);
-      if (found.kind !== 'living') return undefined;
+      if (found.kind !== 'living') return this.#takePlace(found.lastId, session, proof, ended);
       if (this.isOfSameUser(found, proof.userId) && isRenewedFor(proof, found.hops)) return found;
       here = found.session;
     }
     return undefined;
   }
 
-  /** The place at the end of all that took it before: what another user's login has put there ends. */
+  /**
+   * The place at the end of all that took it before: what another user's login has put there ends.
+   *
+   * @param id of the session that is to be replaced
+   */
   async #takePlace(
     id: string,
-    session: NewSession,
+    session: StoredIdentity,
     proof: Proof,
     ended: SessionRecord[],
   ): Promise<LivingElsewhere | undefined> {
     let place = id;
     for (let tries = 0; tries < MAX_TRIES && !(await this.sessions.takePlace(place, session)); tries++) {
       const rival = await this.sessions.whereabouts.inPlaceOf(place);
-      if (!rival) return undefined; // its time is just over
-      if (rival.kind === 'living' && rival.session.key === session.key) return undefined; // taken already
+      // Its time is just over; or it was taken by this very session, and whoever came later has seen to that.
+      if (!rival || rival.hops.some(({ key }) => key === session.key)) return undefined;
       if (rival.kind === 'living') {
         if (this.isOfSameUser(rival, proof.userId)) return rival;
         if (await this.sessions.endHere(rival.session.key)) ended.push(rival.session.record);
@@ -161,18 +166,19 @@ export class Proofs {
     const hops: Successor[] = [];
     let found = start;
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      if (found.kind !== 'living') return { kind: found.kind === 'unknown' ? 'unknown' : 'ended' };
+      if (found.kind !== 'living')
+        return { kind: found.kind === 'unknown' ? 'unknown' : 'ended', lastId: found.lastId };
       const { session } = found;
       hops.push(...found.hops);
       const owner = this.#provedUserOf(session.record);
       if (owner !== undefined && owner !== proof.userId) return { kind: 'foreign', session };
       const fitting = this.#fit(change, session.record, proof);
-      if (!fitting) return { kind: 'ended' };
+      if (!fitting) return { kind: 'ended', lastId: session.id };
       const written = await this.#write(session, fitting, proof, hops);
       if (written) return written;
       found = await this.sessions.whereabouts.find(session, proof.userId);
     }
-    return { kind: 'unknown' };
+    return { kind: 'unknown', lastId: '' };
   }
 
   async #write(
@@ -223,9 +229,9 @@ export class Proofs {
   }
 }
 
-/** A session that was loaded alive, and is not there any more. */
-function asOver(loaded: StoredIdentity): StoredIdentity {
-  return { ...loaded, record: tombstoneOf(loaded.record, 'ended', 0) };
+/** A session that was loaded alive, and is not there any more; under the last id that it had. */
+function asOver(loaded: StoredIdentity, id: string): StoredIdentity {
+  return { id, key: keyOf(id), record: tombstoneOf(loaded.record, 'ended', 0) };
 }
 
 /** Whether the renewals hold one that makes another needless for this proof. */

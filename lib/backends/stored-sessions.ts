@@ -2,7 +2,7 @@ import type { EpochMs, SessionClock } from '../core/clock.js';
 import { applyChange, type SessionChange, type SessionRecord, tombstoneOf } from '../core/record.js';
 import { keyOf, newHandle, newId } from '../core/session-id.js';
 import type { Proof, StoredIdentity } from '../core/session-state.js';
-import type { IdRenewal, RenewalReason } from '../crypto/id-renewal.js';
+import type { IdTrails, RenewalReason } from '../crypto/id-trails.js';
 import type { SessionStore } from '../stores/session-store.js';
 import type { AskStore } from './ask-store.js';
 import { placeKeyOf, Whereabouts } from './whereabouts.js';
@@ -12,11 +12,6 @@ const MAX_ID_TRIES = 5;
 
 /** How often a session is followed that gets one new id after the other while it is to be ended. */
 const MAX_CHASES = 20;
-
-/** A session that has just been stored, and how somebody finds its id who has that of the session in whose place it came. */
-export interface NewSession extends StoredIdentity {
-  readonly trail?: string;
-}
 
 /**
  * What became of a session that was to be ended: it `ended` by this call, was `over` already, or is `lost`: it has a new id
@@ -32,19 +27,19 @@ export class StoredSessions {
   constructor(
     private readonly store: SessionStore,
     private readonly asking: AskStore,
-    private readonly renewal: IdRenewal,
+    private readonly trails: IdTrails,
     private readonly rotationGraceMs: number,
     private readonly clock: SessionClock,
   ) {
-    this.whereabouts = new Whereabouts(store, asking, renewal);
+    this.whereabouts = new Whereabouts(store, asking, trails);
   }
 
-  /** Stores a new session under a new id. @param replaced the session in whose place it comes, if there is one */
-  async create(record: SessionRecord, replaced?: StoredIdentity): Promise<NewSession> {
+  /** Stores a new session under a new id. */
+  async create(record: SessionRecord): Promise<StoredIdentity> {
     for (let tries = 0; tries < MAX_ID_TRIES; tries++) {
-      const made = this.#newId(replaced?.id, 'proof');
-      if (await this.asking.ask('create', () => this.store.create(made.key, record)))
-        return { ...made, record };
+      const id = newId();
+      const key = keyOf(id);
+      if (await this.asking.ask('create', () => this.store.create(key, record))) return { id, key, record };
     }
     throw this.#noFreeId('create');
   }
@@ -64,7 +59,9 @@ export class StoredSessions {
   ): Promise<StoredIdentity | undefined> {
     const until = this.#graceEnd();
     for (let tries = 0; tries < MAX_ID_TRIES; tries++) {
-      const { id, key, trail } = this.#newId(oldId, reasonFor(proof));
+      const id = newId();
+      const key = keyOf(id);
+      const trail = oldId === '' ? undefined : this.trails.seal(oldId, id, reasonFor(proof));
       const renaming = () => this.store.rename(oldKey, key, { ...change, trail }, until, record);
       const outcome = await this.asking.ask('rename', renaming);
       if (outcome === 'gone') return undefined;
@@ -94,21 +91,15 @@ export class StoredSessions {
   /**
    * Notes that a new session takes the place of another one in its browser.
    *
-   * @param id that of the other one
+   * @param oldId that of the other one; '' where only its browser knows it: then nothing can be noted
    * @returns false when a parallel login has done so before
    */
-  async takePlace(id: string, { key, trail, record }: NewSession): Promise<boolean> {
-    if (id === '' || this.rotationGraceMs === 0) return true;
+  async takePlace(oldId: string, { id, key, record }: StoredIdentity): Promise<boolean> {
+    if (oldId === '' || this.rotationGraceMs === 0) return true;
+    const trail = this.trails.seal(oldId, id, 'proof');
     const handle = newHandle(this.clock.now());
     const mark = tombstoneOf({ ...record, handle }, 'ended', this.#graceEnd(), { key, trail });
-    return this.asking.ask('create', () => this.store.create(placeKeyOf(id), mark));
-  }
-
-  /** By chance where there was none before, or only its browser knows it. */
-  #newId(oldId: string | undefined, reason: RenewalReason): { id: string; key: string; trail?: string } {
-    if (oldId) return this.renewal.renew(oldId, reason);
-    const id = newId();
-    return { id, key: keyOf(id) };
+    return this.asking.ask('create', () => this.store.create(placeKeyOf(oldId), mark));
   }
 
   #noFreeId(operation: 'create' | 'rename'): Error {

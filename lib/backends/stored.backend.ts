@@ -9,7 +9,7 @@ import {
   type StateOrigin,
   type StoredIdentity,
 } from '../core/session-state.js';
-import { IdRenewal } from '../crypto/id-renewal.js';
+import { IdTrails } from '../crypto/id-trails.js';
 import { SessionFormatException, SessionInterruptedException, SessionRotatedException } from '../errors.js';
 import { type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { ResolvedSessionOptions } from '../options/resolve-options.js';
@@ -53,8 +53,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   ) {
     const { storeTimeoutMs, rotationGraceMs, secrets } = options;
     this.#asking = new AskStore(storeTimeoutMs, events);
-    const renewal = new IdRenewal(secrets);
-    this.#sessions = new StoredSessions(store, this.#asking, renewal, rotationGraceMs, clock);
+    this.#sessions = new StoredSessions(store, this.#asking, new IdTrails(secrets), rotationGraceMs, clock);
     this.#proofs = new Proofs(this.#sessions, options.serializer, clock);
   }
 

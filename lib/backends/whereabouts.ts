@@ -1,31 +1,36 @@
 import { hash } from 'node:crypto';
 import type { SessionRecord, Successor } from '../core/record.js';
 import type { StoredIdentity } from '../core/session-state.js';
-import type { IdRenewal } from '../crypto/id-renewal.js';
+import type { IdTrails } from '../crypto/id-trails.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { type AskStore, isUnsupported } from './ask-store.js';
 
 /**
  * Where a session is that is not under its key any more:
- *  - `living` under another one, by the renewals `hops`. Its id is '' where only its browser can know it. `isReplaced`: it
- *    ended, and what lives is the session of another login, which took its place in the browser;
+ *  - `living` under another one. `isReplaced`: it ended, and what lives is the session of another login, which took its place
+ *    in the browser;
  *  - `ended`;
  *  - `absent`: there is no trace of it. It ended, or its tombstone is over, or was evicted;
  *  - `unknown`: it has a new id, and the store does not keep which.
  */
-export type Found =
-  | LivingElsewhere
-  | {
-      readonly kind: 'ended' | 'absent' | 'unknown';
-      /** The last id on the way; '' where nobody can know it. */
-      readonly lastId: string;
-    };
+export type Found = LivingElsewhere | NotLiving;
 
-export interface LivingElsewhere {
-  readonly kind: 'living';
-  readonly session: StoredIdentity;
+interface Way {
+  /** The renewals that were followed. */
   readonly hops: readonly Successor[];
   readonly isReplaced: boolean;
+}
+
+export interface LivingElsewhere extends Way {
+  readonly kind: 'living';
+  /** Its id is '' where only its browser can know it. */
+  readonly session: StoredIdentity;
+}
+
+export interface NotLiving extends Way {
+  readonly kind: 'ended' | 'absent' | 'unknown';
+  /** The last id on the way; '' where nobody can know it. */
+  readonly lastId: string;
 }
 
 /** So many renewals are followed: more do not come together within `rotationGrace`, unless somebody plays with us. */
@@ -44,7 +49,7 @@ export class Whereabouts {
   constructor(
     private readonly store: SessionStore,
     private readonly asking: AskStore,
-    private readonly renewal: IdRenewal,
+    private readonly trails: IdTrails,
   ) {}
 
   /** Follows new ids alone. @param session as it was loaded: living, or the tombstone of one that is not there any more */
@@ -68,42 +73,40 @@ export class Whereabouts {
   /** What took the place of a session in its browser, wherever that is now; undefined when nothing did. */
   async inPlaceOf(id: string): Promise<Found | undefined> {
     const successor = await this.#placeOf(id);
-    if (!successor) return undefined;
-    const [newId, { key }] = [this.renewal.follow(id, successor) ?? '', successor];
-    const record = await this.#load(key);
-    if (!record) return { kind: 'ended', lastId: newId };
-    return this.#follow({ id: newId, key, record }, false, [successor]);
+    return successor && this.#goOn(successor, { lastId: id, hops: [], isReplaced: true }, false);
   }
 
-  async #follow(session: StoredIdentity, alsoReplaced: boolean, hops: Successor[] = []): Promise<Found> {
-    let { key } = session;
-    const ids = [session.id, ...(session.olderIds ?? [])];
-    let here: SessionRecord | undefined = session.record.gone ? session.record : await this.#load(key);
-    let isReplaced = hops.length > 0;
-    while (hops.length < MAX_HOPS && (!here || here.gone)) {
-      const isRenamed = here?.gone === 'renamed';
-      const next: Successor | undefined = isRenamed
-        ? here?.successor
-        : alsoReplaced
-          ? await this.#placeOf(ids[0])
-          : undefined;
-      if (!next)
-        return { kind: isRenamed ? 'unknown' : here || isReplaced ? 'ended' : 'absent', lastId: ids[0] };
-      hops.push(next);
-      isReplaced ||= !isRenamed;
-      // From the last id, or from that of a login which came with an older one.
-      const known = ids.map((id) => this.renewal.follow(id, next)).find((id) => id !== undefined);
-      ids.unshift(known ?? '');
-      key = next.key;
-      here = await this.#load(key);
+  /** @param alsoReplaced not new ids alone, but also what took the session's place */
+  async #follow({ id, key, record }: StoredIdentity, alsoReplaced: boolean): Promise<Found> {
+    const here = record.gone ? record : await this.#load(key);
+    return this.#from(here, key, { lastId: id, hops: [], isReplaced: false }, alsoReplaced);
+  }
+
+  /** @param here what stands under the key */
+  async #from(
+    here: SessionRecord | undefined,
+    key: string,
+    { lastId, hops, isReplaced }: Way & { lastId: string },
+    alsoReplaced: boolean,
+  ): Promise<Found> {
+    if (here && !here.gone)
+      return { kind: 'living', session: { id: lastId, key, record: here }, hops, isReplaced };
+    const isRenamed = here?.gone === 'renamed';
+    const next = isRenamed ? here?.successor : alsoReplaced ? await this.#placeOf(lastId) : undefined;
+    if (!next || hops.length >= MAX_HOPS) {
+      const kind = isRenamed || next ? 'unknown' : here || isReplaced ? 'ended' : 'absent';
+      return { kind, lastId, hops, isReplaced };
     }
-    if (!here || here.gone) return { kind: 'unknown', lastId: ids[0] };
-    return {
-      kind: 'living',
-      session: { id: ids[0], key, record: here, olderIds: ids.slice(1) },
-      hops,
-      isReplaced,
-    };
+    return this.#goOn(next, { lastId, hops, isReplaced: isReplaced || !isRenamed }, alsoReplaced);
+  }
+
+  async #goOn(
+    next: Successor,
+    { lastId, hops, isReplaced }: Way & { lastId: string },
+    alsoReplaced: boolean,
+  ): Promise<Found> {
+    const way = { lastId: this.trails.open(lastId, next) ?? '', hops: [...hops, next], isReplaced };
+    return this.#from(await this.#load(next.key), next.key, way, alsoReplaced);
   }
 
   async #placeOf(id: string): Promise<Successor | undefined> {

@@ -63,8 +63,6 @@ export interface StoredIdentity {
   /** '' for a session that was found by its user: only its browser knows the id. */
   readonly id: string;
   readonly key: string;
-  /** The ids by which it was found, the newest first: what took its place may have its id from any of them. */
-  readonly olderIds?: readonly string[];
   /** The browser's cookie is signed with an older secret: it is signed anew at the next save or touch. */
   readonly isSignedByOldSecret?: boolean;
   readonly record: SessionRecord;

@@ -155,8 +155,12 @@ export let isLoaded: (session: object) => boolean;
 /** The request behind a session of this build of the package. */
 export let lifecycleOf: (session: object) => SessionLifecycle | undefined;
 
+/** Values of any name: what users' types say of them is the compiler's matter alone. */
+type Values = Record<string, unknown>;
+type Value<K extends string> = SessionValue<Values, K>;
+
 /** The session as users hold it: sealed, and silent about what it holds. */
-export class SessionView {
+export class SessionView implements Session<Values> {
   readonly #lifecycle: SessionLifecycle;
   #data: Record<string, unknown> | undefined;
 
@@ -170,9 +174,9 @@ export class SessionView {
     return this;
   }
 
-  get(key: string): unknown {
+  get<K extends string>(key: K): Value<K> | undefined {
     const { values } = this.#state;
-    return isReserved(key) ? undefined : values.get(key);
+    return isReserved(key) ? undefined : (values.get(key) as Value<K>);
   }
 
   set(key: string, value: unknown): this {
@@ -188,16 +192,16 @@ export class SessionView {
     return this.#state.values.delete(ownName(key));
   }
 
-  pop(key: string, fallback?: unknown): unknown {
+  pop<K extends string>(key: K, fallback?: Value<K>): Value<K> | undefined {
     const value = this.get(key);
     if (value === undefined) return fallback; // not there, or unreadable
     this.delete(key);
     return value;
   }
 
-  setDefault(key: string, value: unknown): unknown {
+  setDefault<K extends string>(key: K, value: Value<K>): Value<K> {
     if (this.get(key) === undefined) this.set(key, value);
-    return this.get(key);
+    return this.get(key) as Value<K>;
   }
 
   update(values: Record<string, unknown>): this {
@@ -239,9 +243,12 @@ export class SessionView {
     return (this.#data ??= new Proxy({ __proto__: null }, dataHandler(this)));
   }
 
-  async atomic(key: string, change: (value: unknown) => unknown): Promise<unknown> {
+  async atomic<K extends string>(
+    key: K,
+    change: (value: Value<K> | undefined) => Value<K> | undefined,
+  ): Promise<Value<K> | undefined> {
     void this.#state;
-    return this.#lifecycle.atomic(ownName(key), change);
+    return this.#lifecycle.atomic(ownName(key), change as (value: unknown) => unknown) as Promise<Value<K>>;
   }
 
   flash(key: string, value: unknown): this {

@@ -154,6 +154,11 @@ export async function play(
     )
       expect((await devicesOf(ada)) === 0, 'the other user’s session lives');
 
+    // A logout by any of them ends it: another one in each order.
+    const first = trace.join('').length % ids.length;
+    await direct.request(ids[first], (session, auth) => auth.logout(session));
+    const alive = await living();
+    expect(alive === 0, `${alive} sessions live after a logout by id ${first} of ${ids.length}`);
     for (const id of ids) {
       const { status } = await direct.request(id, (session, auth) => auth.logout(session));
       expect(status === 201, `a logout by an id that was issued is a ${status}`);

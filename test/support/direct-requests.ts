@@ -13,7 +13,7 @@ import {
 import { FakeClock } from 'nest-session/testing';
 import { RequestSessions } from '../../lib/http/request-sessions.js';
 import { SECRET } from './http-app.js';
-import { AppUsers, type Person } from './people.js';
+import { AppUsers, type Person, personOf } from './people.js';
 import type { AnySession } from './stage.js';
 
 /** What a request was answered. */
@@ -23,6 +23,13 @@ export interface DirectAnswer {
   readonly result: unknown;
   /** The session cookie that it sets: its value; '' takes it away; undefined: none. */
   readonly cookie: string | undefined;
+}
+
+/** Finds users at once, so that a request waits for the store alone. */
+class PromptUsers extends AppUsers {
+  override async findById(id: string) {
+    return personOf(id);
+  }
 }
 
 export type DirectHandler = (session: AnySession, auth: SessionAuth<Person>) => unknown;
@@ -43,7 +50,12 @@ export class DirectRequests {
     session: Partial<SessionModuleOptions> = {},
   ): Promise<DirectRequests> {
     const clock = new FakeClock();
-    const options = { secret: SECRET, sweep: false as const, storeTimeout: '1m', auth: { users: AppUsers } };
+    const options = {
+      secret: SECRET,
+      sweep: false as const,
+      storeTimeout: '1m',
+      auth: { users: PromptUsers },
+    };
     const module = await Test.createTestingModule({
       imports: [
         ...(wiring.imports ?? []),

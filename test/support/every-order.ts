@@ -100,11 +100,11 @@ export class HeldStore {
     });
   }
 
-  /** Until every request waits for its turn or is over: none of them waits for anything but the loop. */
+  /** Until every request waits for its turn or is over: they wait for nothing else, not even for the next tick. */
   async #quiet(): Promise<void> {
-    for (let same = 0, before = this.#changes; same < 3; same++) {
+    for (let before = -1; before !== this.#changes;) {
+      before = this.#changes;
       await new Promise(setImmediate);
-      if (this.#changes !== before) [same, before] = [-1, this.#changes];
     }
   }
 }

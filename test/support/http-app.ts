@@ -12,6 +12,7 @@ import {
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
+import { failureLog } from './failure-log.js';
 import {
   MemorySessionStore,
   SessionClock,
@@ -65,6 +66,7 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
       SessionModule.forRoot({
         store: options.store ?? MemorySessionStore,
         secret: SECRET,
+        storeTimeout: '1m', // a busy machine is no failure
         ...options.session,
       }),
     ],
@@ -79,7 +81,7 @@ export async function startApp(options: TestAppOptions): Promise<TestApp> {
   const adapter =
     platform === 'express' ? new ExpressAdapter() : new FastifyAdapter({ trustProxy: trustsProxy });
   if (platform === 'express' && trustsProxy) adapter.getInstance<ExpressSettings>().set('trust proxy', 1);
-  const app = module.createNestApplication(adapter as ExpressAdapter, { logger: false });
+  const app = module.createNestApplication(adapter as ExpressAdapter, { logger: failureLog });
   await options.setUp?.(app);
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;

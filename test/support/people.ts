@@ -72,6 +72,28 @@ export class People {
     return {};
   }
 
+  @Post('count')
+  async count(@Session() session: AnySession) {
+    return { n: await session.atomic('n', (n) => ((n as number | undefined) ?? 0) + 1) };
+  }
+
+  @Post('note')
+  note_(@Session() session: AnySession, @Query('by') by: string) {
+    session.set('notes', [`${by} ${session.userId ?? 'nobody'}`]);
+    return {};
+  }
+
+  @Get('model')
+  model(@Session() session: AnySession) {
+    return { user: session.userId ?? null, n: session.get('n'), notes: session.get('notes') };
+  }
+
+  @Post('flush')
+  async flush(@Session() session: AnySession) {
+    await session.flush();
+    return {};
+  }
+
   @Get('read')
   read(@Session() session: AnySession) {
     return { ...session.data, user: session.userId ?? null, handle: session.isNew ? null : session.handle };
@@ -197,7 +219,7 @@ export class People {
   @Post('devices/all/revoke')
   @Authenticated()
   async revokeAll(@CurrentUser() user: Person) {
-    return { ended: await this.auth.revokeAll(user) };
+    return { ended: await this.auth.revokeAll(user), user: user.id };
   }
 
   @Post('devices/one/:handle/revoke')

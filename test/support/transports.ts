@@ -8,6 +8,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { MemorySessionStore, SessionModule, SessionStore } from 'nest-session';
+import { failureLog } from './failure-log.js';
 import { makeInjectWork } from './real-realm.js';
 import { type PlatformName, SECRET, type TestAppOptions } from './http-app.js';
 
@@ -54,6 +55,7 @@ export async function startOn(
       SessionModule.forRoot({
         store: options.store ?? MemorySessionStore,
         secret: SECRET,
+        storeTimeout: '1m',
         ...options.session,
       }),
     ],
@@ -61,7 +63,7 @@ export async function startOn(
     providers: options.providers,
   }).compile();
   const platform = transport.startsWith('Express') ? 'express' : 'fastify';
-  const app = module.createNestApplication(adapterFor(transport) as ExpressAdapter, { logger: false });
+  const app = module.createNestApplication(adapterFor(transport) as ExpressAdapter, { logger: failureLog });
   await options.setUp?.(app);
   const port = await open(app, transport);
   return {
