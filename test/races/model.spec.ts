@@ -77,6 +77,8 @@ class Visitor {
   /** What the session held at the end of the last round, and how many counts may still come of which nobody heard. */
   count = 0;
   unheard = 0;
+  /** When that was looked at. */
+  seenAt = 0;
   /** A login, a new id or an end may still come of which nobody heard: from then on less is known for sure. */
   isBlurred = false;
   /** Up to this moment all ids are dead. */
@@ -152,13 +154,15 @@ class Visitor {
         this.issued.length,
         ...this.issued.filter(({ cookie, at }) => at < begun || cookie === this.cookie),
       );
+    const seenAt = ++moment;
     const { body } = await this.read();
     this.#expectOwn(body);
     const mayBeAnother =
       has(['logout', 'flush', 'revokeAll', 'login', 'login-then-500']) ||
       before === undefined ||
       this.isBlurred ||
-      this.#isRevoked(begun);
+      this.#isRevoked(this.seenAt);
+    this.seenAt = seenAt;
     const counted = done(['count']);
     const n = body?.n ?? 0;
     if (!mayBeAnother) expect(n).toBeGreaterThanOrEqual(this.count + counted);
@@ -286,7 +290,7 @@ async function live(world: World): Promise<void> {
   const { random, users } = world;
   const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)];
   const visitors = Array.from({ length: BROWSERS }, (_, index) => new Visitor(`visitor${index}`, world));
-  await Promise.all(
+  const lives = await Promise.allSettled(
     visitors.map(async (visitor) => {
       for (let round = 0; round < ROUNDS; round++) {
         const isPipelined = random() < 0.15;
@@ -299,6 +303,7 @@ async function live(world: World): Promise<void> {
       }
     }),
   );
+  for (const life of lives) if (life.status === 'rejected') throw life.reason;
   // Dead stays dead.
   for (const visitor of visitors) {
     for (const { cookie, at } of visitor.issued) {
