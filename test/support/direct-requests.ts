@@ -80,12 +80,12 @@ export class DirectRequests {
     const response = new ServerResponse(request);
     const ended = sentBy(response);
     const requests = this.module.get(RequestSessions);
-    const session = requests.of(Object.assign(request, { secure: false }) as never, response);
+    const session = requests.of(Object.assign(request, { secure: false }), response);
     let result: unknown;
     let code: string | undefined;
     try {
       await session.load();
-      result = await handle(session.session as unknown as AnySession, this.module.get(SessionAuth));
+      result = await handle(session.session, this.module.get(SessionAuth));
       response.statusCode = 201;
       await session.commitForHandler();
     } catch (error) {
