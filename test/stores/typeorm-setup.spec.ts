@@ -9,6 +9,8 @@ import {
   MySqlSessionEntity,
   SessionEntity,
   TypeOrmSessionStore,
+  UpgradeSessionTable1795824000000,
+  upgradeSessionTable,
 } from 'nest-session/typeorm';
 import {
   Column,
@@ -17,6 +19,7 @@ import {
   DefaultNamingStrategy,
   Entity,
   type MigrationInterface,
+  Table,
 } from 'typeorm';
 import { describeDatabases, type TestDatabase } from '../support/databases.js';
 
@@ -42,6 +45,46 @@ class SnakeCase extends DefaultNamingStrategy {
     const snake = property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     return super.columnName(snake, customName, prefixes);
   }
+
+  override tableName(className: string, customName: string): string {
+    return `t_${super.tableName(className, customName)}`;
+  }
+}
+
+/** As `CreateSessionTable1764000000000` made it before there was another migration. */
+function tableOfTheFirstRelease({ driver, options }: DataSource): Table {
+  const isMariaDb = options.type === 'mariadb';
+  const text = (name: string, length: string) => ({
+    name,
+    type: driver.normalizeType({ type: 'varchar' }),
+    length,
+  });
+  const number = (name: string, type: 'int' | 'bigint') => ({ name, type: driver.normalizeType({ type }) });
+  const unique = ['key', 'previousKey'].map((column) => ({ columnNames: [column], isUnique: true }));
+  return new Table({
+    name: 'session',
+    columns: [
+      { ...text('handle', '32'), isPrimary: true },
+      { ...text('key', '64'), isUnique: !isMariaDb },
+      { ...text('previousKey', '64'), isUnique: !isMariaDb },
+      { ...number('previousUntil', 'bigint'), isNullable: true },
+      { name: 'data', type: isMariaDb ? 'mediumtext' : 'text' },
+      number('version', 'int'),
+      number('format', 'int'),
+      { ...text('userId', '255'), isNullable: true },
+      text('policy', '255'),
+      number('createdAt', 'bigint'),
+      number('lastSeenAt', 'bigint'),
+      number('expiresAt', 'bigint'),
+      number('absoluteExpiresAt', 'bigint'),
+      { ...text('gone', '16'), isNullable: true },
+    ],
+    indices: [
+      { columnNames: ['userId'], isUnique: false },
+      { columnNames: ['expiresAt'], isUnique: false },
+      ...(isMariaDb ? unique : []),
+    ],
+  });
 }
 
 await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create }) => {
@@ -166,25 +209,79 @@ await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create })
     /** What `synchronize` would still change after the migrations. */
     const leftToDo = async (
       of: Type<SessionEntity>,
-      migration: new () => MigrationInterface,
+      migrations: (new () => MigrationInterface)[],
       more: object = {},
     ) => {
-      const dataSource = await connect({ ...more, entities: [of], migrations: [migration] });
+      const dataSource = await connect({ ...more, entities: [of], migrations });
       await dataSource.runMigrations();
       const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
       await useOnce(new TypeOrmSessionStore(dataSource, { entity: of }));
-      await dataSource.undoLastMigration();
+      for (const _ of migrations) await dataSource.undoLastMigration();
       expect(await dataSource.createQueryRunner().hasTable(dataSource.getMetadata(of).tablePath)).toBe(false);
       return upQueries.map(({ query }) => query);
     };
+    const create = CreateSessionTable1764000000000;
+    const upgrade = UpgradeSessionTable1795824000000;
 
     it('makes exactly what synchronize makes, and takes it away again', async () => {
-      expect(await leftToDo(entity, CreateSessionTable1764000000000)).toEqual([]);
+      expect(await leftToDo(entity, [create])).toEqual([]);
     });
 
-    it('follows the naming strategy', async () => {
-      const namingStrategy = new SnakeCase();
-      expect(await leftToDo(entity, CreateSessionTable1764000000000, { namingStrategy })).toEqual([]);
+    it('leaves a new table as it is when it is upgraded', async () => {
+      expect(await leftToDo(entity, [create, upgrade])).toEqual([]);
+    });
+
+    it('follows the naming strategy, for columns and tables', async () => {
+      expect(await leftToDo(entity, [create, upgrade], { namingStrategy: new SnakeCase() })).toEqual([]);
+    });
+
+    it('follows entityPrefix', async () => {
+      expect(await leftToDo(entity, [create, upgrade], { entityPrefix: 'app_' })).toEqual([]);
+      class CreateVisitors extends createSessionTable('app_visitor_session', 1764000000001) {}
+      const dataSource = await connect({ entityPrefix: 'app_', migrations: [CreateVisitors] });
+      await dataSource.runMigrations();
+      expect(await dataSource.createQueryRunner().hasTable('app_visitor_session')).toBe(true);
+    });
+
+    it('brings a table of the first release up to this one, with its sessions', async () => {
+      const dataSource = await connect({ entities: [entity], migrations: [upgrade] });
+      await dataSource.createQueryRunner().createTable(tableOfTheFirstRelease(dataSource));
+      const [key, handle] = [newKey(), 'f'.repeat(32)];
+      const columns = ['handle', 'key', 'previousKey', 'data', 'version', 'format', 'userId', 'policy'];
+      const times = ['createdAt', 'lastSeenAt', 'expiresAt', 'absoluteExpiresAt'];
+      const row = [
+        handle,
+        key,
+        key,
+        '{"a":"1"}',
+        1,
+        1,
+        'ada',
+        '14d',
+        ...times.map(() => Date.now() + 60_000),
+      ];
+      await dataSource
+        .createQueryBuilder()
+        .insert()
+        .into('session', [...columns, ...times])
+        .values(Object.fromEntries([...columns, ...times].map((column, index) => [column, row[index]])))
+        .execute();
+
+      await dataSource.runMigrations();
+      expect((await dataSource.driver.createSchemaBuilder().log()).upQueries).toEqual([]);
+      const store = new TypeOrmSessionStore(dataSource, { entity });
+      expect((await store.load(key))?.values).toMatchObject({ a: '1' });
+      expect(await store.findByUser('ADA')).toEqual([]);
+      expect(await store.findByUser('ada')).toHaveLength(1);
+
+      await dataSource.undoLastMigration();
+      const table = await dataSource.createQueryRunner().getTable('session');
+      expect(table?.columns.map(({ name }) => name)).not.toContain('trail');
+    });
+
+    it('says what to do first when there is no table to upgrade', async () => {
+      const dataSource = await connect({ entities: [entity], migrations: [upgrade] });
+      await expect(dataSource.runMigrations()).rejects.toThrow('let createSessionTable make it first');
     });
 
     it('makes a table of another name, but for the columns of your own', async () => {
@@ -197,7 +294,7 @@ await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create })
           await queryRunner.addColumn('visitor_session', column);
         }
       }
-      expect(await leftToDo(visitorSession, CreateVisitors)).toEqual([]);
+      expect(await leftToDo(visitorSession, [CreateVisitors])).toEqual([]);
     });
 
     if (name === 'PostgreSQL') {
@@ -205,7 +302,13 @@ await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create })
         const dataSource = await connect({});
         await dataSource.query('CREATE SCHEMA web');
         class CreateWebSessions extends createSessionTable('web.session', 1764000000001) {}
-        expect(await leftToDo(WebSession, CreateWebSessions)).toEqual([]);
+        class UpgradeWebSessions extends upgradeSessionTable('web.session', 1795824000001) {}
+        expect(await leftToDo(WebSession, [CreateWebSessions, UpgradeWebSessions])).toEqual([]);
+      });
+
+      it('makes a table in the default schema of the data source', async () => {
+        await (await connect({})).query('CREATE SCHEMA web');
+        expect(await leftToDo(entity, [create, upgrade], { schema: 'web' })).toEqual([]);
       });
     }
   });

@@ -1,7 +1,7 @@
 export {
-  type CreateSessionTable,
   CreateSessionTable1764000000000,
   createSessionTable,
+  type SessionTableMigration,
 } from './create-session-table.js';
 export type { ColumnsOf, OwnColumns, SessionSnapshot } from './own-columns.js';
 export { MySqlSessionEntity, SessionEntity } from './session.entity.js';
@@ -11,3 +11,4 @@ export {
   type TypeOrmSessionStoreClass,
   type TypeOrmSessionStoreOptions,
 } from './typeorm-session.store.js';
+export { UpgradeSessionTable1795824000000, upgradeSessionTable } from './upgrade-session-table.js';

@@ -1,5 +1,6 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import type { EpochMs } from '../../core/clock.js';
+import { EXACT_ON_MYSQL } from './table-columns.js';
 
 /**
  * Epoch milliseconds, for PostgreSQL and MySQL give a bigint as text. A number and no timestamp: the time zones of
@@ -13,23 +14,8 @@ const epochMs = {
   },
 } as const;
 
-/** All columns but the text: TypeORM lets no subclass give a column another type. */
+/** The columns that are the same on every database: TypeORM lets no subclass give a column another type. */
 abstract class SessionColumns {
-  /** The handle: 32 hex characters, the session's public name, the same for all its life. */
-  @PrimaryColumn({ type: 'varchar', length: 32 })
-  handle!: string;
-
-  /** SHA-256 of the session's id in hex. Only an insert and a rename write it. */
-  @Column({ type: 'varchar', length: 64, unique: true })
-  key!: string;
-
-  /**
-   * The key before the last rename, and until the first one the key itself: so the unique index makes an insert under
-   * a key that another row still remembers fail, with no second query.
-   */
-  @Column({ type: 'varchar', length: 64, unique: true })
-  previousKey!: string;
-
   /** Until then `previousKey` is known as renamed; null: it was never renamed, or leaves no mark. */
   @Column({ ...epochMs, nullable: true })
   previousUntil!: EpochMs | null;
@@ -49,10 +35,6 @@ abstract class SessionColumns {
   /** Format of the record; rows of a newer one are left alone. */
   @Column({ type: 'int' })
   format!: number;
-
-  @Index()
-  @Column({ type: 'varchar', length: 255, nullable: true })
-  userId!: string | null;
 
   @Column({ type: 'varchar', length: 255 })
   policy!: string;
@@ -85,14 +67,47 @@ abstract class SessionColumns {
  */
 @Entity('session')
 export class SessionEntity extends SessionColumns {
+  /** The handle: 32 hex characters, the session's public name, the same for all its life. */
+  @PrimaryColumn({ type: 'varchar', length: 32 })
+  handle!: string;
+
+  /** SHA-256 of the session's id in hex. Only an insert and a rename write it. */
+  @Column({ type: 'varchar', length: 64, unique: true })
+  key!: string;
+
+  /**
+   * The key before the last rename, and until the first one the key itself: so the unique index makes an insert under
+   * a key that another row still remembers fail, with no second query.
+   */
+  @Column({ type: 'varchar', length: 64, unique: true })
+  previousKey!: string;
+
+  /** Whose session it is; null: nobody logged in. */
+  @Index()
+  @Column({ type: 'varchar', length: 255, nullable: true })
+  userId!: string | null;
+
   /** The values: a JSON object of texts by name, in ASCII, so that the table's character set can't matter. */
   @Column({ type: 'text' })
   data!: string;
 }
 
-/** The same table for MySQL and MariaDB, where `text` ends at 64 kB. */
+/** The same table for MySQL and MariaDB, where `text` ends at 64 kB and texts compare by the table's collation. */
 @Entity('session')
 export class MySqlSessionEntity extends SessionColumns {
+  @PrimaryColumn({ type: 'varchar', length: 32, ...EXACT_ON_MYSQL })
+  handle!: string;
+
+  @Column({ type: 'varchar', length: 64, unique: true, ...EXACT_ON_MYSQL })
+  key!: string;
+
+  @Column({ type: 'varchar', length: 64, unique: true, ...EXACT_ON_MYSQL })
+  previousKey!: string;
+
+  @Index()
+  @Column({ type: 'varchar', length: 255, nullable: true, ...EXACT_ON_MYSQL })
+  userId!: string | null;
+
   @Column({ type: 'mediumtext' })
   data!: string;
 }
