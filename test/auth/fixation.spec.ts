@@ -70,6 +70,17 @@ describeLaw('session fixation', options, (law) => {
     expect((await attacker.get('/me')).json().code).toBe('SESSION_EXPIRED');
   });
 
+  it('a login in that state that ends in a server error ends neither of them', async () => {
+    const [one, two] = [
+      await loggedIn(law.visitor(), newPerson()),
+      await loggedIn(law.visitor(), newPerson()),
+    ];
+    const both = `sessionid=${await one.cookie('sessionid')}; sessionid=${await two.cookie('sessionid')}`;
+    const failed = await law.visitor().post(`/login-then-500?user=${newPerson().id}`, { cookie: both });
+    expect([failed.status, failed.setCookies]).toEqual([500, []]);
+    for (const browser of [one, two]) expect((await browser.get('/me')).status).toBe(200);
+  });
+
   it('a logout with several living cookies ends every one of their sessions', async () => {
     const [one, two] = [
       await loggedIn(law.visitor(), newPerson()),

@@ -1,5 +1,5 @@
 import { Controller, Get, Post } from '@nestjs/common';
-import { Session, SessionStore } from 'nest-session';
+import { Session, SessionEvents, SessionStore } from 'nest-session';
 import { Browser } from '../support/browser.js';
 import { SECRET } from '../support/http-app.js';
 import { type Command, describeLaw, gate, keyOfCookie } from '../support/laws.js';
@@ -234,6 +234,28 @@ describeLaw('law 6: no answer moves another answer’s cookie', { controllers: [
       201,
       [expect.stringMatching(/^sessionid=; Max-Age=0;/)],
     ]);
+  });
+
+  it('a flush that comes with a replaced id ends the session under its newer one, and clears the cookie', async () => {
+    const visitor = await visitorWithSession();
+    const old = await visitor.cookie('sessionid');
+    await visitor.post('/cycle');
+    await visitor.post('/cycle');
+    const ended: unknown[] = [];
+    const off = law.app.get<SessionEvents>(SessionEvents).on('ended', (event) => ended.push(event.handle));
+    const { handle } = (await law.store.load(keyOfCookie(await visitor.cookie('sessionid'))))!;
+    const answers = [
+      await law.visitor().post('/flush', withCookie(old)),
+      await law.visitor().post('/flush', withCookie(old)), // there is nothing left to end, or to tell
+    ];
+    off();
+    for (const answer of answers)
+      expect([answer.status, answer.setCookies]).toEqual([
+        201,
+        [expect.stringMatching(/^sessionid=; Max-Age=0;/)],
+      ]);
+    expect((await visitor.get('/read')).json()).toEqual({ isNew: true });
+    expect(ended).toEqual([handle]);
   });
 
   it('clears no cookie that the request did not bring', async () => {

@@ -76,6 +76,8 @@ class Visitor {
   readonly issued: Issued[] = [];
   /** What the session held at the end of the last round, and how many counts may still come of which nobody heard. */
   count = 0;
+  /** The most that a session of this browser can hold. */
+  most = 0;
   unheard = 0;
   /** When that was looked at. */
   seenAt = 0;
@@ -93,6 +95,9 @@ class Visitor {
   async round(asks: readonly Ask[], isPipelined: boolean): Promise<void> {
     const begun = ++moment;
     const before = this.cookie;
+    const revokes = asks.some(({ kind }) => kind === 'revokeAll');
+    // Until all is heard: another visitor may see the end of a session before this one has heard of it.
+    if (revokes) this.world.isRevoking++;
     const told = await (isPipelined
       ? this.#pipelined(asks)
       : Promise.all(asks.map((ask) => this.#send(ask))));
@@ -101,6 +106,7 @@ class Visitor {
     );
     await this.telling(async () => {
       for (const each of told) this.#hear(each, begun);
+      if (revokes) this.world.isRevoking--;
       await this.#check(told, before, begun);
     });
   }
@@ -166,8 +172,10 @@ class Visitor {
     const counted = done(['count']);
     const n = body?.n ?? 0;
     if (!mayBeAnother) expect(n).toBeGreaterThanOrEqual(this.count + counted);
-    expect(n).toBeLessThanOrEqual(this.count + counted + this.unheard);
+    expect(n).toBeLessThanOrEqual(this.most + counted + this.unheard);
     this.count = n;
+    // A session that the browser lost sight of (its cycle was answered after a login that had replaced that id) may come back.
+    this.most = mayBeAnother || n === 0 ? this.most + counted : n;
   }
 
   #isRevoked(since: number): boolean {
@@ -178,7 +186,6 @@ class Visitor {
     const abort = new AbortController();
     if (ask.isAborted) setTimeout(() => abort.abort(), this.world.random() * 8).unref();
     const [method, path] = routeOf(ask, this.name);
-    if (ask.kind === 'revokeAll') this.world.isRevoking++;
     try {
       const answer = await fetch(this.world.app.url + path, {
         method,
@@ -195,8 +202,6 @@ class Visitor {
       };
     } catch {
       return { ask, status: 0, cookie: undefined, body: undefined };
-    } finally {
-      if (ask.kind === 'revokeAll') this.world.isRevoking--;
     }
   }
 
@@ -209,11 +214,9 @@ class Visitor {
       const last = index === asks.length - 1 ? 'Connection: close\r\n' : '';
       return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n${cookie}${last}\r\n`;
     });
-    if (asks.some(({ kind }) => kind === 'revokeAll')) this.world.isRevoking++;
     socket.write(texts.join(''));
     let received = '';
     for await (const chunk of socket) received += String(chunk);
-    if (asks.some(({ kind }) => kind === 'revokeAll')) this.world.isRevoking--;
     const answers = received.split(/(?=HTTP\/1\.1 \d{3} )/);
     expect(answers).toHaveLength(asks.length);
     return answers.map((answer, index) => {
@@ -338,6 +341,8 @@ describe.each(lawStores.filter(({ lacksUsers }) => !lacksUsers))(
           const users = Array.from({ length: USERS }, () => newPerson());
           await live({ app, users, random, revoked: [], isRevoking: 0 });
         } finally {
+          // Connections that a client opened for a request that it then took back: Node waits a minute for their first byte.
+          app.app.getHttpServer().closeAllConnections();
           await app.close();
           await cleanUp();
         }

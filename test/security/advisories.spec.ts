@@ -34,12 +34,6 @@ class Values {
     return {};
   }
 
-  @Post('flush')
-  async flush(@Session() session: AnySession) {
-    await session.flush();
-    return {};
-  }
-
   @Post('login-by-provider')
   async loginByProvider(@Session() session: AnySession, @Query() { user, at }: { user: string; at: string }) {
     await this.auth.login(session, personOf(user), { authenticatedAt: new Date(Number(at)) });
