@@ -52,7 +52,9 @@ export class Proofs {
   async begin(record: SessionRecord, proof: Proof, replaced: readonly StoredIdentity[]): Promise<Written> {
     const ended: SessionRecord[] = [];
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const session = await this.sessions.create(record);
+      // A handle names one session: that of the try before has ended, and its tombstone may still have it.
+      const begun = tries === 0 ? record : { ...record, handle: newHandle(record.createdAt) };
+      const session = await this.sessions.create(begun);
       const twin = await this.#settleIn(session, proof, replaced, ended);
       if (!twin) return { session, done: 'created', ended };
       // The same login was faster, and its session has taken the place already: it is this one's too.

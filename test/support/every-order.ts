@@ -39,6 +39,7 @@ export class HeldStore {
   #changes = 0;
 
   constructor(store: SessionStore) {
+    refuseTakenHandles(store);
     for (const command of COMMANDS) {
       const original = (store[command] as (...args: unknown[]) => Promise<unknown>).bind(store);
       Object.assign(store, {
@@ -107,6 +108,18 @@ export class HeldStore {
       await new Promise(setImmediate);
     }
   }
+}
+
+/** A handle is the name of one session for all its life. A store may hold that (TypeORM's primary key), and need not. */
+function refuseTakenHandles(store: SessionStore): void {
+  const create = store.create.bind(store);
+  const taken = new Set<string>();
+  store.create = async (key, record) => {
+    if (taken.has(record.handle)) throw new Error('A second session was to have the same handle.');
+    const created = await create(key, record);
+    if (created) taken.add(record.handle);
+    return created;
+  };
 }
 
 /**
