@@ -30,4 +30,6 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   testTimeout: 20_000,
+  // Tests wait for servers and timers more than they compute: by default Jest would leave one core unused.
+  maxWorkers: '100%',
 };

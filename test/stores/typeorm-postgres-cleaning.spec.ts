@@ -1,42 +1,10 @@
-import { EventEmitter, once } from 'node:events';
 import { aChange, aRecord, FakeClock, newKey } from 'nest-session/testing';
 import { SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
-import {
-  DataSource,
-  DefaultNamingStrategy,
-  Entity,
-  type DataSourceOptions,
-  type Logger,
-  type QueryRunner,
-} from 'typeorm';
+import { DataSource, DefaultNamingStrategy, Entity, type DataSourceOptions, type QueryRunner } from 'typeorm';
 import { databases, type TestDatabase } from '../support/databases.js';
+import { StatementLog } from '../support/statement-log.js';
 
 const postgres = databases.find(({ name }) => name === 'PostgreSQL')!;
-
-class StatementLog implements Logger {
-  readonly statements: string[] = [];
-  readonly failures: unknown[] = [];
-  readonly #happened = new EventEmitter();
-
-  logQuery(statement: string): void {
-    this.statements.push(statement);
-  }
-
-  logQueryError(error: string | Error): void {
-    this.failures.push(error);
-    this.#happened.emit('failure');
-  }
-
-  /** Resolves when so many statements have failed. */
-  async failed(count: number): Promise<void> {
-    while (this.failures.length < count) await once(this.#happened, 'failure');
-  }
-
-  logQuerySlow(): void {}
-  logSchemaBuild(): void {}
-  logMigration(): void {}
-  log(): void {}
-}
 
 const codeOf = (error: unknown) => (error as { code?: string }).code;
 
@@ -84,9 +52,9 @@ const codeOf = (error: unknown) => (error as { code?: string }).code;
 
   /** A store on one connection of its own, of which every statement is written down. */
   const open = async () => {
-    const log = new StatementLog();
     const options = { ...database.options, entities: [SessionEntity], poolSize: 1 } as DataSourceOptions;
-    const ownPool = await new DataSource({ ...options, logging: true, logger: log }).initialize();
+    const ownPool = await new DataSource(options).initialize();
+    const log = new StatementLog(ownPool);
     return Object.assign(log, {
       pool: ownPool,
       store: new TypeOrmSessionStore(ownPool, { entity: SessionEntity }, clock),

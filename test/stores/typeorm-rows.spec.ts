@@ -3,29 +3,10 @@ import { aChange, aRecord, FakeClock, newKey } from 'nest-session/testing';
 import { type SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
 import { DataSource } from 'typeorm';
 import { describeDatabases, type TestDatabase } from '../support/databases.js';
-
-/** Notes the SQL of everything that a data source runs. */
-class StatementLog {
-  statements: string[] = [];
-  logQuery(statement: string): void {
-    this.statements.push(statement);
-  }
-  logQueryError(): void {}
-  logQuerySlow(): void {}
-  logSchemaBuild(): void {}
-  logMigration(): void {}
-  log(): void {}
-
-  /** The first words of what `work` ran. */
-  async during(work: () => Promise<unknown>): Promise<string[]> {
-    this.statements = [];
-    await work();
-    return this.statements.map((statement) => statement.split(' ')[0]);
-  }
-}
+import { StatementLog } from '../support/statement-log.js';
 
 await describeDatabases('Session rows', ({ entity, name, create }) => {
-  const log = new StatementLog();
+  let log: StatementLog;
   let database: TestDatabase;
   let pool: DataSource;
   let clock: FakeClock;
@@ -33,9 +14,10 @@ await describeDatabases('Session rows', ({ entity, name, create }) => {
 
   beforeAll(async () => {
     database = await create();
-    pool = new DataSource({ ...database.options, entities: [entity], logger: log });
+    pool = new DataSource({ ...database.options, entities: [entity] });
     await pool.initialize();
     await pool.synchronize();
+    log = new StatementLog(pool);
   });
   afterAll(async () => {
     if (pool.isInitialized) await pool.destroy();

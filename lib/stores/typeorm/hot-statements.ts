@@ -1,6 +1,7 @@
 import type { DataSource, EntityMetadata, QueryResult } from 'typeorm';
 import type { EpochMs } from '../../core/clock.js';
 import { columnName, tableName } from './entity-metadata.js';
+import type { OwnConnections } from './own-connections.js';
 import type { SessionEntity } from './session.entity.js';
 
 type Column = keyof SessionEntity;
@@ -23,11 +24,10 @@ export interface ExpectedRow {
 /**
  * The two statements of nearly every request, load and save, as text that is put together once. TypeORM's query builders
  * take longer to write such a statement than PostgreSQL takes to answer it: several hundred µs of this process's time.
- *
- * They run on the master, where sessions are written: a replica may not know yet that one has ended.
  */
 export class HotStatements {
   readonly #dataSource: DataSource;
+  readonly #connections: OwnConnections;
   readonly #metadata: EntityMetadata;
   readonly #table: string;
   readonly #columns: readonly (readonly [Column, databaseName: string, isBigint: boolean])[];
@@ -35,8 +35,14 @@ export class HotStatements {
   /** Update statements by the columns that they write: those of a save, and those of a rename. */
   readonly #updates = new Map<string, string>();
 
-  constructor(dataSource: DataSource, metadata: EntityMetadata, columns: readonly Column[]) {
+  constructor(
+    dataSource: DataSource,
+    connections: OwnConnections,
+    metadata: EntityMetadata,
+    columns: readonly Column[],
+  ) {
     this.#dataSource = dataSource;
+    this.#connections = connections;
     this.#metadata = metadata;
     this.#table = tableName(dataSource, metadata);
     this.#columns = columns.map((column) => [
@@ -93,13 +99,8 @@ export class HotStatements {
     return statement;
   }
 
-  async #query(statement: string, parameters: unknown[]): Promise<QueryResult> {
-    const runner = this.#dataSource.createQueryRunner('master');
-    try {
-      return await runner.query(statement, parameters, true);
-    } finally {
-      await runner.release();
-    }
+  #query(statement: string, parameters: unknown[]): Promise<QueryResult> {
+    return this.#connections.use((runner) => runner.query(statement, parameters, true));
   }
 
   #rowOf(record: Record<string, unknown>): SessionEntity {

@@ -10,6 +10,7 @@ import {
   LessThanOrEqual,
   MoreThan,
   type ObjectLiteral,
+  type QueryRunner,
   type SelectQueryBuilder,
 } from 'typeorm';
 import type { EpochMs } from '../../core/clock.js';
@@ -21,6 +22,7 @@ import { PostgresWalk } from './cleaning/postgres-walk.js';
 import { type DeletedRows, type ExpiredRange, type Walk, WalkByDeadline } from './cleaning/walk.js';
 import { columnName, metadataOf } from './entity-metadata.js';
 import { type ExpectedRow, HotStatements } from './hot-statements.js';
+import { OwnConnections } from './own-connections.js';
 import type { SessionEntity } from './session.entity.js';
 import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
 
@@ -56,8 +58,8 @@ const COLUMNS = [
 ] as const satisfies (keyof SessionEntity)[];
 
 /**
- * The session table, statement by statement. Each takes a connection of its own for as long as it runs, outside of any
- * transaction of the application, and calls no entity subscribers: an audit log must not copy values.
+ * The session table, statement by statement, each on the {@link OwnConnections}. It calls no listeners of entities: an audit
+ * log must not copy values.
  */
 export class SessionTable {
   /** Columns that a subclass of the entity adds and that may be null. */
@@ -65,6 +67,7 @@ export class SessionTable {
   /** SQLite can't lock rows, and need not: it has one writer at a time. */
   readonly canLockRows: boolean;
   readonly #dataSource: DataSource;
+  readonly #connections: OwnConnections;
   readonly #entity: Type<SessionEntity>;
   readonly #metadata: EntityMetadata;
   readonly #hotStatements: HotStatements;
@@ -73,6 +76,7 @@ export class SessionTable {
   /** @throws SessionOptionsError when the data source does not know the entity, or not as its database needs it */
   constructor(dataSource: DataSource, entity: Type<SessionEntity>) {
     this.#dataSource = dataSource;
+    this.#connections = new OwnConnections(dataSource);
     this.#entity = entity;
     this.#metadata = metadataOf(dataSource, entity);
     this.canLockRows = !isSqlite(dataSource);
@@ -82,7 +86,7 @@ export class SessionTable {
     this.nullableOwnColumns = own
       .filter(({ isNullable }) => isNullable)
       .map(({ propertyName }) => propertyName);
-    this.#hotStatements = new HotStatements(dataSource, this.#metadata, COLUMNS);
+    this.#hotStatements = new HotStatements(dataSource, this.#connections, this.#metadata, COLUMNS);
   }
 
   /** The column's name as SQL. */
@@ -96,17 +100,17 @@ export class SessionTable {
   }
 
   find(where: RowsWhere): Promise<SessionEntity[]> {
-    return repeatWhenUndone(() => this.#select().where(where).getMany());
+    return this.#read((manager) => this.#select(manager).where(where).getMany());
   }
 
   count(where: RowsWhere): Promise<number> {
-    return repeatWhenUndone(() => this.#select().where(where).getCount());
+    return this.#read((manager) => this.#select(manager).where(where).getCount());
   }
 
   /** @returns false when the handle or a key is taken */
   async insert(values: RowValues): Promise<boolean> {
-    const insert = () =>
-      this.#dataSource
+    const insert = ({ manager }: QueryRunner) =>
+      manager
         .createQueryBuilder()
         .insert()
         .into(this.#entity)
@@ -115,7 +119,7 @@ export class SessionTable {
         .callListeners(false)
         .execute();
     try {
-      await this.#write(insert);
+      await this.#write(() => this.#connections.use(insert));
       return true;
     } catch (error) {
       if (isDuplicate(error)) return false;
@@ -125,7 +129,9 @@ export class SessionTable {
 
   /** @returns how many rows were written */
   update(where: RowsWhere, values: RowValues, parameters?: ObjectLiteral): Promise<number> {
-    return this.#write(() => this.#update(this.#dataSource.manager, where, values, parameters));
+    return this.#write(() =>
+      this.#connections.use(({ manager }) => this.#update(manager, where, values, parameters)),
+    );
   }
 
   /**
@@ -153,7 +159,7 @@ export class SessionTable {
 
   /** @returns how many rows were deleted */
   delete(where: RowsWhere): Promise<number> {
-    return this.#write(() => this.#delete(this.#dataSource.manager, where));
+    return this.#write(() => this.#connections.use(({ manager }) => this.#delete(manager, where)));
   }
 
   /**
@@ -166,7 +172,7 @@ export class SessionTable {
     compute: (row: SessionEntity | undefined) => RowValues | undefined,
   ): Promise<void> {
     return this.#write(() =>
-      this.#dataSource.transaction('READ COMMITTED', async (manager) => {
+      this.#connections.transaction(async ({ manager }) => {
         // By primary key, as all updates go: two that lock the same indexes in two orders are a deadlock.
         const row = await this.#select(manager).where({ handle }).setLock('pessimistic_write').getOne();
         const values = compute(row ?? undefined);
@@ -180,15 +186,18 @@ export class SessionTable {
     const over = { now, format: RECORD_FORMAT };
     const size = new BatchSize(batchSize, this.canLockRows ? WITH_ROW_LOCKS : WITH_ONE_WRITER);
     if (this.#dataSource.options.type === 'postgres')
-      return new PostgresWalk(new PostgresStatements(this.#dataSource, this.#metadata), over, size);
+      return new PostgresWalk(
+        new PostgresStatements(this.#dataSource, this.#connections, this.#metadata),
+        over,
+        size,
+      );
     return new WalkByDeadline(over, size, (range, limit) => this.#deleteExpired(range, limit));
   }
 
   #deleteExpired(range: ExpiredRange, limit: number): Promise<DeletedRows> {
-    const dataSource = this.#dataSource;
-    if (!this.canLockRows) return this.#write(() => this.#deleteBatch(dataSource.manager, range, limit));
+    const deleteBatch = ({ manager }: QueryRunner) => this.#deleteBatch(manager, range, limit);
     return this.#write(() =>
-      dataSource.transaction('READ COMMITTED', (manager) => this.#deleteBatch(manager, range, limit)),
+      this.canLockRows ? this.#connections.transaction(deleteBatch) : this.#connections.use(deleteBatch),
     );
   }
 
@@ -218,7 +227,11 @@ export class SessionTable {
     return repeatWhenUndone(work);
   }
 
-  #select(manager: EntityManager = this.#dataSource.manager): SelectQueryBuilder<SessionEntity> {
+  #read<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return repeatWhenUndone(() => this.#connections.use(({ manager }) => work(manager)));
+  }
+
+  #select(manager: EntityManager): SelectQueryBuilder<SessionEntity> {
     return manager
       .createQueryBuilder(this.#entity, 'session')
       .select(COLUMNS.map((column) => `session.${column}`))

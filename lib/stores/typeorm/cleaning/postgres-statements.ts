@@ -1,6 +1,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 import { repeatWhenUndone } from '../driver-errors.js';
 import { columnName, tableName } from '../entity-metadata.js';
+import type { OwnConnections } from '../own-connections.js';
 import type { SessionEntity } from '../session.entity.js';
 import type { DeletedRows, ExpiredBy, ExpiredRange } from './walk.js';
 
@@ -23,7 +24,6 @@ export interface DeletedFromPages {
  * For the transaction in hand, whatever the statistics say: where they are old, the planner takes what is over for few
  * rows, and reads and sorts them all for each batch.
  */
-const READ_COMMITTED = 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED';
 const ONLY_BY_INDEX = 'SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off';
 const ONLY_BY_PLACE =
   'SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off';
@@ -40,17 +40,17 @@ interface BatchRow {
  * That takes half of the CPU time of a list of primary keys there and back.
  */
 export class PostgresStatements {
-  readonly #dataSource: DataSource;
+  readonly #connections: OwnConnections;
   readonly #table: string;
   readonly #byDeadline: string;
   readonly #byPlace: string;
 
-  constructor(dataSource: DataSource, metadata: EntityMetadata) {
+  constructor(dataSource: DataSource, connections: OwnConnections, metadata: EntityMetadata) {
     const column = (name: keyof SessionEntity) => columnName(dataSource, metadata, name);
     const [handle, expiresAt, format, gone] = (['handle', 'expiresAt', 'format', 'gone'] as const).map(
       column,
     );
-    this.#dataSource = dataSource;
+    this.#connections = connections;
     this.#table = tableName(dataSource, metadata);
     this.#byDeadline = `
       WITH batch AS MATERIALIZED (
@@ -83,14 +83,15 @@ export class PostgresStatements {
    * partitions, in another kind of storage.
    */
   async countPages(): Promise<number> {
-    const [row] = await this.#dataSource.query<[{ pages: string }?]>(
-      `SELECT pg_relation_size(kind.oid) / current_setting('block_size')::int AS pages
-       FROM pg_class AS kind JOIN pg_am AS storage ON storage.oid = kind.relam
-       WHERE kind.oid = to_regclass($1) AND kind.relkind = 'r' AND NOT kind.relhassubclass
-         AND storage.amname = 'heap' AND current_setting('server_version_num')::int >= 140000`,
-      [this.#table],
+    const statement = `
+      SELECT pg_relation_size(kind.oid) / current_setting('block_size')::int AS pages
+      FROM pg_class AS kind JOIN pg_am AS storage ON storage.oid = kind.relam
+      WHERE kind.oid = to_regclass($1) AND kind.relkind = 'r' AND NOT kind.relhassubclass
+        AND storage.amname = 'heap' AND current_setting('server_version_num')::int >= 140000`;
+    const rows = await this.#connections.use<{ pages: string }[]>((runner) =>
+      runner.query(statement, [this.#table]),
     );
-    return Number(row?.pages ?? 0);
+    return Number(rows[0]?.pages ?? 0);
   }
 
   /**
@@ -124,9 +125,9 @@ export class PostgresStatements {
 
   #delete(settings: string, statement: string, parameters: unknown[]): Promise<BatchRow> {
     const transaction = () =>
-      this.#dataSource.transaction(async (manager) => {
-        await manager.query(`${READ_COMMITTED}; ${settings}`);
-        const [batch] = await manager.query<[BatchRow]>(statement, parameters);
+      this.#connections.transaction(async (runner) => {
+        await runner.query(settings);
+        const [batch] = (await runner.query(statement, parameters)) as [BatchRow];
         return batch;
       });
     return repeatWhenUndone(transaction);
