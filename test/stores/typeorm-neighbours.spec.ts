@@ -1,4 +1,4 @@
-import { SessionStore } from 'nest-session';
+import { type SessionStore } from 'nest-session';
 import { aChange, aRecord, FakeClock, newKey } from 'nest-session/testing';
 import { type SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
 import { DataSource, type DataSourceOptions, type EntitySubscriberInterface, type Logger } from 'typeorm';
@@ -159,7 +159,7 @@ await describeDatabases(
           ...replica.options,
           entities: [entity],
           synchronize: true,
-        } as DataSourceOptions).initialize()
+        }).initialize()
       ).destroy();
       const { type } = database.options;
       const replication = { master: database.options, slaves: [replica.options] };
