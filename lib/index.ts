@@ -32,6 +32,7 @@ export { MemorySessionStore } from './stores/memory.store.js';
 export {
   type AtomicResult,
   type DeleteByUserOptions,
+  type FindByUserOptions,
   type DeleteExpiredOptions,
   type RenameOutcome,
   SessionStore,

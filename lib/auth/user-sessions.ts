@@ -5,6 +5,7 @@ import type { StoredIdentity } from '../core/session-state.js';
 import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import { type EndReason, type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { SessionStore, StoredSession } from '../stores/session-store.js';
+import { sessionOfUser, sessionsOfUser } from '../stores/sessions-of-user.js';
 
 /** A session that somebody is logged in with. */
 export interface LoggedIn extends StoredSession {
@@ -13,6 +14,9 @@ export interface LoggedIn extends StoredSession {
 
 /** How often a session is looked for anew that got a new id while it was to be ended. */
 const MAX_TRIES = 20;
+
+/** So many sessions end at once: a limit that is new may meet thousands, and visitors need the pool's connections too. */
+const BATCH = 10;
 
 /**
  * The sessions of a user, found by the store's index.
@@ -30,7 +34,8 @@ export class UserSessions {
 
   /** Newest login first; the order is total, so that everybody who looks agrees on it. */
   async of(userId: string): Promise<LoggedIn[]> {
-    const found = await this.asking.ask('findByUser', () => this.store.findByUser(userId));
+    const find = () => sessionsOfUser(this.store, userId, { values: [AUTH] });
+    const found = await this.asking.ask('findByUser', find);
     return found
       .flatMap((session) => {
         const auth = this.#authOf(session);
@@ -42,8 +47,8 @@ export class UserSessions {
   /** @returns false when the user has no session of this name */
   async end(userId: string, handle: string): Promise<boolean> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const found = await this.asking.ask('findByUser', () => this.store.findByUser(userId));
-      const session = found.find(({ record }) => record.handle === handle);
+      const find = () => sessionOfUser(this.store, userId, handle, { values: [] });
+      const session = await this.asking.ask('findByUser', find);
       if (!session) return false;
       if (await this.#delete(session, 'revoked')) return true;
     }
@@ -54,8 +59,13 @@ export class UserSessions {
   async keepNewest(userId: string, limit: number): Promise<void> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const surplus = (await this.of(userId)).slice(limit);
-      const ended = await Promise.all(surplus.map((session) => this.#delete(session, 'limit')));
-      if (ended.every(Boolean)) return;
+      let areEnded = true;
+      for (let next = 0; next < surplus.length; next += BATCH) {
+        const batch = surplus.slice(next, next + BATCH);
+        const ended = await Promise.all(batch.map((session) => this.#delete(session, 'limit')));
+        areEnded &&= ended.every(Boolean);
+      }
+      if (areEnded) return;
       // One ended by itself, or got a new id meanwhile: look again.
     }
     throw this.asking.failed('delete', new Error(`Sessions got new ids ${MAX_TRIES} times in a row.`));

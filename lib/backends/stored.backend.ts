@@ -14,6 +14,7 @@ import { SessionFormatException, SessionInterruptedException, SessionRotatedExce
 import { type SessionEvents, subjectOf } from '../events/session-events.js';
 import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { sessionOfUser } from '../stores/sessions-of-user.js';
 import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
 import { isRenewedFor, Proofs, type Written } from './proofs.js';
@@ -75,8 +76,8 @@ export class StoredBackend implements SessionBackend<PresentedId> {
   }
 
   async openOf(userId: string, handle: string): Promise<SessionState | undefined> {
-    const found = await this.#asking.ask('findByUser', () => this.store.findByUser(userId));
-    const session = found.find(({ record }) => record.handle === handle);
+    const find = () => sessionOfUser(this.store, userId, handle);
+    const session = await this.#asking.ask('findByUser', find);
     if (!session) return undefined;
     if (session.record.format > RECORD_FORMAT) this.#refuseNewerFormat(session.record);
     return this.#opened({ id: '', ...session });

@@ -3,6 +3,7 @@ import type { SessionRecord, Successor } from '../core/record.js';
 import type { StoredIdentity } from '../core/session-state.js';
 import type { IdTrails } from '../crypto/id-trails.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { sessionOfUser } from '../stores/sessions-of-user.js';
 import { type AskStore, isUnsupported } from './ask-store.js';
 
 /**
@@ -115,8 +116,8 @@ export class Whereabouts {
 
   async #findOwned(ownerId: string, handle: string): Promise<StoredIdentity | undefined> {
     try {
-      const sessions = await this.asking.ask('findByUser', () => this.store.findByUser(ownerId));
-      const session = sessions.find(({ record }) => record.handle === handle);
+      const find = () => sessionOfUser(this.store, ownerId, handle);
+      const session = await this.asking.ask('findByUser', find);
       return session && { id: '', ...session };
     } catch (error) {
       if (isUnsupported(error)) return undefined;

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { SessionRecord } from '../core/record.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { sessionsOfUser } from '../stores/sessions-of-user.js';
 import { notEmpty } from './arguments.js';
 import { addStoreOptions, type OnStore, onStore, type StoreOptions, type Surroundings } from './on-store.js';
 import { columns } from './texts.js';
@@ -34,7 +35,7 @@ async function list({ user, json }: ListOptions, on: OnStore): Promise<void> {
 
 /** The living sessions of a user, the one used last first. */
 export async function listedSessionsOf(store: SessionStore, user: string): Promise<ListedSession[]> {
-  const found = (await store.findByUser(user)).map(({ record }) => record);
+  const found = (await sessionsOfUser(store, user, { values: [] })).map(({ record }) => record);
   return found.sort((a, b) => b.lastSeenAt - a.lastSeenAt).map(listed);
 }
 

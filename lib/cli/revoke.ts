@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { EpochMs } from '../core/clock.js';
 import type { SessionStore } from '../stores/session-store.js';
+import { sessionOfUser } from '../stores/sessions-of-user.js';
 import { notEmpty } from './arguments.js';
 import { CommandError, EXIT } from './exit-codes.js';
 import { interruptedError } from './interruption.js';
@@ -91,7 +92,7 @@ async function endByHandle(
   until: EpochMs,
 ): Promise<number> {
   for (let look = 0; look < MAX_LOOKS; look++) {
-    const found = (await store.findByUser(user)).find(({ record }) => record.handle === handle);
+    const found = await sessionOfUser(store, user, handle, { values: [] });
     if (!found) throw notFound(user);
     if (await store.delete(found.key, until)) return 1;
   }

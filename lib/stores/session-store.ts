@@ -34,6 +34,13 @@ export interface DeleteExpiredOptions {
   readonly onProgress?: (deleted: number) => unknown;
 }
 
+export interface FindByUserOptions {
+  /** Only the session of this name. */
+  readonly handle?: string;
+  /** Names of the values that are needed; the other ones, and a mark that they are corrupt, may be missing. Undefined: all. */
+  readonly values?: readonly string[];
+}
+
 export interface DeleteByUserOptions {
   /** A session that stays. */
   readonly exceptKey?: string;
@@ -183,8 +190,13 @@ export abstract class SessionStore {
     return this.#nothingToClear('countExpired');
   }
 
-  /** All living sessions of a user. */
-  findByUser(_userId: string): Promise<StoredSession[]> {
+  /**
+   * The living sessions of a user.
+   *
+   * @param options what the caller needs of them: a user may have thousands, with large values. A store that gives more than
+   * was asked for is right too
+   */
+  findByUser(_userId: string, _options?: FindByUserOptions): Promise<StoredSession[]> {
     return this.#unsupported('findByUser');
   }
 

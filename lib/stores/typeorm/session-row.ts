@@ -5,8 +5,10 @@ import {
   type Successor,
   successorOf,
   tombstoneOf,
+  type ValueTexts,
 } from '../../core/record.js';
 import type { SessionEntity } from './session.entity.js';
+import { fromUserColumn, toUserColumn } from './user-column.js';
 import { readValues, writeValues } from './values-text.js';
 
 const KEY_LENGTH = 64;
@@ -27,7 +29,7 @@ export function columnsOf(record: SessionRecord): RecordColumns {
     absoluteExpiresAt,
     policy,
     data: writeValues(record.values),
-    userId: record.userId ?? null,
+    userId: record.userId === undefined ? null : toUserColumn(record.userId),
     gone: record.gone ?? null,
     replacedBy: record.successor ? writeSuccessor(record.successor) : null,
   };
@@ -35,7 +37,11 @@ export function columnsOf(record: SessionRecord): RecordColumns {
 
 /** A row of a newer format has no values here: what this release can't read, it does not guess. */
 export function recordOf(row: SessionEntity): SessionRecord {
-  const values = row.format > RECORD_FORMAT ? {} : readValues(row.data);
+  return recordWith(row, row.format > RECORD_FORMAT ? {} : readValues(row.data));
+}
+
+/** @param values undefined: they can't be read */
+export function recordWith(row: Omit<SessionEntity, 'data'>, values: ValueTexts | undefined): SessionRecord {
   const { format, handle, createdAt, lastSeenAt, expiresAt, absoluteExpiresAt, policy } = row;
   return {
     format,
@@ -46,7 +52,7 @@ export function recordOf(row: SessionEntity): SessionRecord {
     absoluteExpiresAt,
     policy,
     values: values ?? {},
-    ...(row.userId !== null && { userId: row.userId }),
+    ...(row.userId !== null && { userId: fromUserColumn(row.userId) }),
     ...(row.gone !== null && { gone: row.gone }),
     ...(row.replacedBy !== null && { successor: readSuccessor(row.replacedBy) }),
     ...(values === undefined && { corrupt: true as const }),

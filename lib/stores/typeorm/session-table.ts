@@ -22,9 +22,11 @@ import { PostgresWalk } from './cleaning/postgres-walk.js';
 import { type DeletedRows, type ExpiredRange, type Walk, WalkByDeadline } from './cleaning/walk.js';
 import { columnName, metadataOf } from './entity-metadata.js';
 import { type ExpectedRow, HotStatements } from './hot-statements.js';
+import { checkGround } from './ground.js';
 import { OwnConnections } from './own-connections.js';
 import type { SessionEntity } from './session.entity.js';
 import { applicationTransactionOver, isSqlite } from './sqlite-connection.js';
+import { sameUser } from './user-column.js';
 
 export type RowsWhere = FindOptionsWhere<SessionEntity>;
 /** Columns to write, those of a subclass too; a function gives SQL. */
@@ -56,6 +58,8 @@ const COLUMNS = [
   'absoluteExpiresAt',
   'gone',
 ] as const satisfies (keyof SessionEntity)[];
+
+const WITHOUT_DATA = COLUMNS.filter((column) => column !== 'data');
 
 /**
  * The session table, statement by statement, each on the {@link OwnConnections}. It calls no listeners of entities: an audit
@@ -101,6 +105,35 @@ export class SessionTable {
 
   find(where: RowsWhere): Promise<SessionEntity[]> {
     return this.#read((manager) => this.#select(manager).where(where).getMany());
+  }
+
+  /** As {@link find}, without the values. */
+  findWithoutData(where: RowsWhere): Promise<SessionEntity[]> {
+    return this.#read((manager) => this.#select(manager, WITHOUT_DATA).where(where).getMany());
+  }
+
+  /** The values of some rows: at most a few hundred, for they are held in memory at once. */
+  findData(handles: readonly string[]): Promise<Pick<SessionEntity, 'handle' | 'data'>[]> {
+    const where = { handle: In(handles) };
+    return this.#read((manager) => this.#select(manager, ['handle', 'data']).where(where).getMany());
+  }
+
+  /** A condition for rows of exactly this user; undefined when no row can be theirs. */
+  isOfUser(userId: string): Pick<RowsWhere, 'userId'> | undefined {
+    const condition = sameUser(userId, this.#dataSource.options.type);
+    return condition === undefined ? undefined : { userId: condition };
+  }
+
+  /** @throws SessionOptionsError that says what is wrong with the table as it stands in the database, and what to write */
+  checkGround(): Promise<void> {
+    return checkGround(this.#connections, this.#metadata);
+  }
+
+  /** Writes no row; a server that takes no writes says so all the same. */
+  async checkWritable(): Promise<void> {
+    const nobody = 'nobody';
+    if (this.canLockRows) await this.update({ handle: nobody, key: nobody }, { version: 0 });
+    else await this.load(nobody); // SQLite has one writer, and this is no reason to wait for it
   }
 
   count(where: RowsWhere): Promise<number> {
@@ -231,10 +264,13 @@ export class SessionTable {
     return repeatWhenUndone(() => this.#connections.use(({ manager }) => work(manager)));
   }
 
-  #select(manager: EntityManager): SelectQueryBuilder<SessionEntity> {
+  #select(
+    manager: EntityManager,
+    columns: readonly (keyof SessionEntity)[] = COLUMNS,
+  ): SelectQueryBuilder<SessionEntity> {
     return manager
       .createQueryBuilder(this.#entity, 'session')
-      .select(COLUMNS.map((column) => `session.${column}`))
+      .select(columns.map((column) => `session.${column}`))
       .callListeners(false);
   }
 

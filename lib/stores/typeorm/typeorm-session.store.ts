@@ -18,6 +18,7 @@ import {
   type SessionRecord,
   type SessionTouch,
   tombstoneOf,
+  type ValueTexts,
 } from '../../core/record.js';
 import { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from '../../core/serializer.js';
 import { SessionFormatException } from '../../errors.js';
@@ -26,6 +27,7 @@ import {
   type AtomicResult,
   type DeleteByUserOptions,
   type DeleteExpiredOptions,
+  type FindByUserOptions,
   type RenameOutcome,
   SessionStore,
   type StoredSession,
@@ -35,8 +37,9 @@ import { isDuplicate } from './driver-errors.js';
 import { ExpiredRows } from './expired-rows.js';
 import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
-import { columnsOf, recordOf, renamedMarkOf } from './session-row.js';
+import { columnsOf, recordOf, recordWith, renamedMarkOf } from './session-row.js';
 import { type RowsWhere, SessionTable, type RowValues } from './session-table.js';
+import { pickValues, readValues } from './values-text.js';
 
 export interface TypeOrmSessionOptions<Entity extends SessionEntity = SessionEntity> {
   /** [SessionEntity] The table: a subclass for another name, another schema, more columns, or MySQL. */
@@ -63,6 +66,9 @@ const OPTIONS = Symbol('nest-session.TypeOrmSessionOptions');
 
 /** So many times an update may lose against a parallel one before it takes the row's lock. */
 const ROUNDS_WITHOUT_LOCK = 5;
+
+/** So many sessions of a user are read with their values at once. */
+const PAGE = 50;
 
 /** SQLite has no row locks: there it goes on, but not for ever, for the rounds of one process leave no time for timers. */
 const MAX_ROUNDS = 1_000;
@@ -143,8 +149,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** Mistakes are told when the application starts, not at its first visitor. */
-  onModuleInit(): void {
-    void this.#table;
+  async onModuleInit(): Promise<void> {
+    await this.#table.checkGround();
   }
 
   async load(key: string): Promise<SessionRecord | undefined> {
@@ -238,22 +244,29 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     return this.#table.count({ ...this.#over(), gone: IsNull() });
   }
 
-  override async findByUser(userId: string): Promise<StoredSession[]> {
-    const rows = await this.#table.find({ ...this.#livingOfAnyFormat(), userId });
+  override async findByUser(userId: string, options: FindByUserOptions = {}): Promise<StoredSession[]> {
+    const ofUser = this.#table.isOfUser(userId);
+    if (!ofUser) return [];
+    const { handle, values } = options;
+    const where = { ...this.#livingOfAnyFormat(), ...ofUser, ...(handle !== undefined && { handle }) };
+    if (values) return this.#findWith(values, where);
+    const rows = await this.#table.find(where);
     return rows.map((row) => ({ key: row.key, record: this.#remember(recordOf(row), row) }));
   }
 
   /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
   override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
+    const ofUser = this.#table.isOfUser(userId);
+    if (!ofUser) return 0;
     const { exceptKey, exceptHandle, tombstoneUntil } = options;
     const where: RowsWhere = {
-      userId,
+      ...ofUser,
       ...(exceptKey !== undefined && { key: Not(exceptKey) }),
       ...(exceptHandle !== undefined && { handle: Not(exceptHandle) }),
     };
     const ended = await this.#end(where, tombstoneUntil);
     const newer = { ...this.#livingOfAnyFormat(), ...where, format: MoreThan(RECORD_FORMAT) };
-    const [left] = await this.#table.find(newer);
+    const [left] = await this.#table.findWithoutData(newer);
     if (left) throw new SessionFormatException(left.handle, left.format);
     return ended;
   }
@@ -262,9 +275,37 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     return this.#table.count(this.#livingOfAnyFormat());
   }
 
+  /** @throws also where the table can be read and not written: a replica, a server that is read-only */
+  override ping(): Promise<void> {
+    return this.#table.checkWritable();
+  }
+
   /** The data source stays open; what is being deleted in the background is waited for. */
   override close(): Promise<void> {
     return this.#expired.settled();
+  }
+
+  /** Sessions with some of their values alone, which are read a page at a time. */
+  async #findWith(names: readonly string[], where: RowsWhere): Promise<StoredSession[]> {
+    const rows = await this.#table.findWithoutData(where);
+    const values = names.length > 0 ? await this.#valuesOf(rows, names) : undefined;
+    return rows.map((row) => ({
+      key: row.key,
+      record: recordWith(row, values && row.format <= RECORD_FORMAT ? values.get(row.handle) : {}),
+    }));
+  }
+
+  async #valuesOf(
+    rows: readonly SessionEntity[],
+    names: readonly string[],
+  ): Promise<Map<string, ValueTexts | undefined>> {
+    const found = new Map<string, ValueTexts | undefined>();
+    for (let next = 0; next < rows.length; next += PAGE) {
+      const page = rows.slice(next, next + PAGE).filter(({ format }) => format <= RECORD_FORMAT);
+      for (const { handle, data } of await this.#table.findData(page.map((row) => row.handle)))
+        found.set(handle, pickValues(readValues(data), names));
+    }
+    return found;
   }
 
   /** On first use, for only an initialised data source knows its entities. */
