@@ -34,6 +34,12 @@ export interface IdCodec {
   decode(value: string, cookieName: string): PresentedId | undefined;
 }
 
+/**
+ * So many ids of ours one request may bring: a browser has two where the cookie's domain or path has changed, and one more
+ * where another site of the domain has set one. More are believed no more than two living ones, and cost no command.
+ */
+const MAX_IDS = 4;
+
 const NOTHING: CookiesRead<PresentedId> = { tokens: [], presentNames: [] };
 
 type ChangePlan = CommitPlan & { readonly kind: 'save' | 'rename' };
@@ -71,6 +77,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
 
   open(ids: readonly PresentedId[]): Promise<SessionState> {
     if (ids.length === 0) return Promise.resolve(this.#state('nothing'));
+    if (ids.length > MAX_IDS) return Promise.resolve(this.#ambiguous([]));
     if (ids.length > 1) return this.#openSeveral(ids);
     return this.#load(ids[0]).then((identity) => this.#opened(identity ?? deadSession(ids[0])));
   }
@@ -180,7 +187,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
     return this.#opened(opened, { others: found.filter((each) => each !== opened) });
   }
 
-  #ambiguous(living: readonly StoredIdentity[], others: readonly StoredIdentity[]): SessionState {
+  #ambiguous(living: readonly StoredIdentity[], others: readonly StoredIdentity[] = []): SessionState {
     this.events.emit('ambiguous', { handles: living.map(({ record }) => record.handle) });
     this.events.warnOnce(
       'ambiguous',

@@ -122,6 +122,18 @@ describeLaw('law 7: only ids of ours come in', { controllers: [Pages] }, (law) =
     expect(seen).toEqual([{ handles }]);
   });
 
+  it('asks nobody about more ids than a browser can have come by', async () => {
+    const cookies: string[] = [];
+    for (let n = 0; n < 6; n++) cookies.push((await sessionOf('ada')));
+    const header = cookies.map((cookie) => `sessionid=${cookie}`).join('; ');
+    law.forget();
+    const answer = await read(header);
+    expect([answer.json(), answer.setCookies, law.commands]).toEqual([NOBODY, [], []]);
+    const flush = await law.visitor().post('/flush', { cookie: header });
+    expect([flush.status, law.commands]).toEqual([201, []]);
+    expect((await read(`sessionid=${cookies[5]}`)).json()).toEqual({ owner: 'ada', isNew: false });
+  });
+
   it('ends every session that the cookies name when the visitor flushes in that state', async () => {
     const [ada, eve] = [await sessionOf('ada'), await sessionOf('eve')];
     const answer = await law.visitor().post('/flush', { cookie: `sessionid=${ada}; sessionid=${eve}` });

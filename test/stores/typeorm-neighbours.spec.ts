@@ -165,6 +165,27 @@ await describeDatabases('the session table beside what an application has', ({ e
     await useAll(store, clock);
   });
 
+  it('has a connection left for other visitors while many requests write to one session', async () => {
+    const { dataSource, store } = await connect({ poolSize: 2 });
+    const [busy, other] = [newKey(), newKey()];
+    await store.create(busy, aRecord());
+    await store.create(other, aRecord());
+    const loaded = await store.load(busy);
+    const blocker = dataSource.createQueryRunner();
+    await blocker.startTransaction();
+    const [table, key] = ['session', 'key'].map((each) => dataSource.driver.escape(each));
+    await blocker.query(`SELECT * FROM ${table} WHERE ${key} = '${busy}' FOR UPDATE`);
+    cleanUp.push(() => blocker.release());
+    const writes = Array.from({ length: 20 }, (_, n) =>
+      store.save(busy, aChange({ set: { [`k${n}`]: '1' } }), loaded),
+    );
+    await blocker.commitTransaction().then(() => blocker.release());
+    expect(await Promise.all([...writes, store.save(other, aChange({ set: { a: '1' } }))])).toEqual(
+      Array(21).fill(true),
+    );
+    expect(Object.keys((await store.load(busy))!.values)).toHaveLength(20);
+  });
+
   describe('in a transaction of the application that is rolled back', () => {
     const failing = async (dataSource: DataSource, work: () => Promise<unknown>) => {
       const rolledBack = runInTransaction(

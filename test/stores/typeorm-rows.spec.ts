@@ -92,8 +92,11 @@ await describeDatabases('Session rows', ({ entity, name, create }) => {
       async () => {
         const key = await created();
         log.statements = [];
+        // In one store they would take turns.
         const writers = Array.from({ length: 30 }, () =>
-          store.atomic(key, 'n', (text) => String(Number(text ?? 0) + 1)),
+          new TypeOrmSessionStore(pool, { entity }, clock).atomic(key, 'n', (text) =>
+            String(Number(text ?? 0) + 1),
+          ),
         );
         await Promise.all(writers);
         expect({ ...(await store.load(key))?.values }).toEqual({ n: '30' });

@@ -21,6 +21,8 @@ import {
   type MigrationInterface,
   Table,
 } from 'typeorm';
+// What autoLoadEntities loads is kept for the whole process; applications of other tests have loaded other entities.
+import { EntitiesMetadataStorage } from '../../node_modules/@nestjs/typeorm/dist/entities-metadata.storage.js';
 import { describeDatabases, type TestDatabase } from '../support/databases.js';
 
 const secret = 'a secret of at least thirty-two characters';
@@ -93,6 +95,7 @@ await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create })
   const cleanUp: (() => Promise<void>)[] = [];
 
   beforeEach(async () => {
+    (EntitiesMetadataStorage as unknown as { storage: Map<unknown, unknown> }).storage.clear();
     database = await create();
     cleanUp.push(database.drop);
   });

@@ -20,6 +20,7 @@ import {
   tombstoneOf,
   type ValueTexts,
 } from '../../core/record.js';
+import { Turns } from '../../core/turns.js';
 import { jsonSerializer, SESSION_SERIALIZER, type SessionSerializer } from '../../core/serializer.js';
 import { SessionFormatException } from '../../errors.js';
 import { calledAs } from '../called-as.js';
@@ -67,6 +68,9 @@ const OPTIONS = Symbol('nest-session.TypeOrmSessionOptions');
 /** So many times an update may lose against a parallel one before it takes the row's lock. */
 const ROUNDS_WITHOUT_LOCK = 5;
 
+/** So many writes to one session may be under way or wait in this process. */
+const MAX_WRITES = 500;
+
 /** So many sessions of a user are read with their values at once. */
 const PAGE = 50;
 
@@ -103,6 +107,8 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   readonly #serializer: SessionSerializer;
   /** The rows behind records that were handed out, so that a save need not read again. */
   readonly #rows = new WeakMap<SessionRecord, RowState>();
+  /** Writes to one session, which would wait for each other's row lock with a connection of the pool in hand. */
+  readonly #turns = new Turns(MAX_WRITES);
   readonly #expired = new ExpiredRows((record) => this.onExpired?.(record));
   #openTable: SessionTable | undefined;
 
@@ -171,11 +177,13 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
   }
 
   async save(key: string, change: SessionChange, loaded?: SessionRecord): Promise<boolean> {
-    const known = this.#known(loaded) ?? (await this.#read(key));
-    const saved = await this.#update(key, known, ({ record }) =>
-      this.#columnsOf(applyChange(record, change)),
-    );
-    return saved !== undefined;
+    return this.#turns.take(key, async () => {
+      const known = this.#known(loaded) ?? (await this.#read(key));
+      const saved = await this.#update(key, known, ({ record }) =>
+        this.#columnsOf(applyChange(record, change)),
+      );
+      return saved !== undefined;
+    });
   }
 
   async delete(key: string, tombstoneUntil?: EpochMs): Promise<boolean> {
@@ -192,16 +200,28 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
       version: this.#nextVersion,
     };
     const where = { ...this.#living(), key, policy: basedOn };
-    if ((await this.#table.update(where, values, { lastSeenAt })) > 0) return true;
-    return (await this.#read(key)) !== undefined; // it has another policy, or it ended
+    return this.#turns.take(key, async () => {
+      if ((await this.#table.update(where, values, { lastSeenAt })) > 0) return true;
+      return (await this.#read(key)) !== undefined; // it has another policy, or it ended
+    });
   }
 
-  override async rename(
+  override rename(
     key: string,
     newKey: string,
     change: SessionChange,
     tombstoneUntil?: EpochMs,
     loaded?: SessionRecord,
+  ): Promise<RenameOutcome> {
+    return this.#turns.take(key, () => this.#rename(key, newKey, change, tombstoneUntil, loaded));
+  }
+
+  async #rename(
+    key: string,
+    newKey: string,
+    change: SessionChange,
+    tombstoneUntil: EpochMs | undefined,
+    loaded: SessionRecord | undefined,
   ): Promise<RenameOutcome> {
     const mark: RowValues =
       tombstoneUntil === undefined
@@ -227,13 +247,15 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     name: string,
     update: (text: string | undefined) => string | undefined,
   ): Promise<AtomicResult | undefined> {
-    let written: string | undefined;
-    const updated = await this.#update(key, await this.#read(key), ({ record }) => {
-      const { change, text } = atomicChange(record, name, update);
-      written = text;
-      return this.#columnsOf(applyChange(record, change));
+    return this.#turns.take(key, async () => {
+      let written: string | undefined;
+      const updated = await this.#update(key, await this.#read(key), ({ record }) => {
+        const { change, text } = atomicChange(record, name, update);
+        written = text;
+        return this.#columnsOf(applyChange(record, change));
+      });
+      return updated && { text: written };
     });
-    return updated && { text: written };
   }
 
   override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
