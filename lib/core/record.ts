@@ -1,4 +1,5 @@
 import type { EpochMs } from './clock.js';
+import { checkSize } from './value-sizes.js';
 
 /**
  * The format of the records that this release writes. A release reads formats n and n-1 and writes n-1 until the
@@ -80,6 +81,12 @@ export interface SessionChange extends SessionTouch {
    * where a parallel login of the same user has just renewed it.
    */
   readonly authentication?: Authentication;
+  /**
+   * The most bytes that names and texts of all values may take together afterwards, with what parallel requests have stored:
+   * where the change sets values and they would take more, nothing is written, and {@link applyChange} throws
+   * SessionTooLargeError.
+   */
+  readonly maxSize?: number;
   /** Comes with `rename`: a text of the framework's, for the tombstone to keep beside the new key. */
   readonly trail?: string;
 }
@@ -99,6 +106,7 @@ export type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
  * in `set` replace the stored value whole, names in `removed` go, all others stay as they are stored.
  *
  * @returns a new record; neither argument is changed
+ * @throws SessionTooLargeError when the values would take more than `change.maxSize` bytes
  */
 export function applyChange(record: SessionRecord, change: SessionChange): SessionRecord {
   const policyIsMine = change.policy !== undefined;
@@ -186,5 +194,13 @@ function mergeValues(stored: ValueTexts, change: SessionChange): ValueTexts {
   const merged: Record<string, string> = { __proto__: null } as never;
   if (!change.cleared) Object.assign(merged, stored);
   for (const name of change.removed) delete merged[name];
-  return Object.assign(merged, change.set);
+  Object.assign(merged, change.set);
+  // Who takes something away may do so, however large the rest is.
+  if (change.maxSize !== undefined && setsValues(change)) checkSize(Object.entries(merged), change.maxSize);
+  return merged;
+}
+
+function setsValues({ set }: SessionChange): boolean {
+  for (const _ in set) return true;
+  return false;
 }

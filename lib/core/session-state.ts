@@ -391,6 +391,7 @@ export class SessionState {
       cleared: clears > 0 || undefined,
       policy: this.#hasNewPolicy ? this.#policyText : undefined,
       authentication: this.#authentication,
+      maxSize: this.options.maxSize,
     };
   }
 

@@ -1,7 +1,7 @@
-import { SessionTooLargeError } from '../errors.js';
 import { checkJson } from './json-values.js';
 import type { ValueTexts } from './record.js';
 import type { SessionSerializer } from './serializer.js';
+import { checkSize } from './value-sizes.js';
 
 /** What a request did to the values, as texts: the part of a change that is about values. */
 export interface ValueChanges {
@@ -184,13 +184,7 @@ export class SessionValues {
   checkSize(maxSize: number, set: ValueTexts): void {
     const texts = new Map(Object.entries(set));
     for (const name of this.names()) if (!texts.has(name)) texts.set(name, this.#knownText(name));
-    // A UTF-16 unit takes at most three bytes in UTF-8, so that most sessions need no exact count.
-    let units = 0;
-    for (const [name, text] of texts) units += name.length + text.length;
-    if (units * 3 <= maxSize) return;
-    const sizes = sizesOf(texts);
-    const size = sizes.reduce((sum, each) => sum + each.size, 0);
-    if (size > maxSize) throw new SessionTooLargeError(size, maxSize, largestOf(sizes));
+    checkSize(texts, maxSize);
   }
 
   #isStored(name: string): boolean {
@@ -238,20 +232,4 @@ export class SessionValues {
     checkJson(touched.value, name);
     return this.#serializer.stringify(touched.value);
   }
-}
-
-/** The three largest values, in bytes of name and text, for an error that says what takes the room. */
-export function largestValues(values: ValueTexts): { name: string; size: number }[] {
-  return largestOf(sizesOf(Object.entries(values)));
-}
-
-function sizesOf(texts: Iterable<[name: string, text: string]>): { name: string; size: number }[] {
-  return Array.from(texts, ([name, text]) => ({
-    name,
-    size: Buffer.byteLength(name) + Buffer.byteLength(text),
-  }));
-}
-
-function largestOf(sizes: { name: string; size: number }[]): { name: string; size: number }[] {
-  return sizes.sort((a, b) => b.size - a.size).slice(0, 3);
 }

@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Post } from '@nestjs/common';
 import { Session } from 'nest-session';
-import { describeLaw } from '../support/laws.js';
+import { describeLaw, keyOfCookie } from '../support/laws.js';
 
 type Data = Session<Record<string, unknown>>;
 
@@ -29,6 +29,18 @@ const REFUSED: Record<string, [unknown, string]> = {
   undefined: [[undefined], 'value[0] is undefined'],
   buffer: [Buffer.from('x'), 'value is a Buffer'],
   url: [{ 'my url': new URL('http://localhost') }, 'value["my url"] is a URL with toJSON()'],
+};
+
+const DRAFTS = 6;
+
+const drafts = {
+  waiting: [] as (() => void)[],
+  allCame(): Promise<void> {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      if (this.waiting.length === DRAFTS) for (const go of this.waiting.splice(0)) go();
+    });
+  },
 };
 
 @Controller()
@@ -60,6 +72,14 @@ class Pages {
   changedInside(@Session() session: Data) {
     session.set('before', 1);
     (session.setDefault('cart', { items: [] }) as { when?: unknown }).when = new Date();
+    return {};
+  }
+
+  /** Waits for the others, so that all have read the session as it was before. */
+  @Post('draft/:n')
+  async draft(@Session() session: Data, @Param('n') n: string) {
+    session.set(`draft ${n}`, 'x'.repeat(100_000));
+    await drafts.allCame();
     return {};
   }
 
@@ -127,5 +147,16 @@ describeLaw('law 11: values are JSON', { controllers: [Pages] }, (law) => {
     law.forget();
     const answer = await law.visitor().post('/too-large');
     expect([answer.status, answer.setCookies, law.commands]).toEqual([500, [], []]);
+  });
+
+  it('holds maxSize for what is stored, however many requests add to it at once', async () => {
+    const visitor = law.visitor();
+    await visitor.post('/kept');
+    const answers = await Promise.all(Array.from({ length: DRAFTS }, (_, n) => visitor.post(`/draft/${n}`)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 201, 500, 500, 500, 500]);
+    const { values } = (await law.store.load(keyOfCookie(await visitor.cookie('sessionid'))))!;
+    expect(Object.keys(values).filter((name) => name.startsWith('draft'))).toHaveLength(2);
+    // Room can be made again.
+    expect((await visitor.post('/kept')).status).toBe(201);
   });
 });

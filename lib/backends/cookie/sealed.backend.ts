@@ -7,7 +7,7 @@ import {
   SessionState,
   type StoredIdentity,
 } from '../../core/session-state.js';
-import { largestValues } from '../../core/session-values.js';
+import { largestValues } from '../../core/value-sizes.js';
 import { SessionFormatException, SessionTooLargeError } from '../../errors.js';
 import { subjectOf } from '../../events/session-events.js';
 import type {
