@@ -6,6 +6,7 @@ import { manySessions } from './contract/many-sessions.js';
 import { renameAndDelete } from './contract/rename-and-delete.js';
 import { save } from './contract/save.js';
 import { type OpenStore, type StoreContractOptions, Subject, type TestRunner } from './contract/subject.js';
+import { userIds } from './contract/user-ids.js';
 
 /**
  * The tests that every store passes. Takes the runner, so that Jest, Vitest and `node:test` can all use it; under
@@ -30,6 +31,7 @@ export function testSessionStore(
     save(runner, subject);
     renameAndDelete(runner, subject);
     manySessions(runner, subject);
+    if (subject.has('users')) userIds(runner, subject);
     if (subject.has('parallel-changes')) parallelChanges(runner, subject);
     if (subject.has('parallel-ends')) parallelEnds(runner, subject);
     if (options.breakIt) failure(runner, subject);

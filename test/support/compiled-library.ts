@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const LITTLE_NEST = `
   const decorate = () => () => undefined;
   export { decorate as Inject, decorate as Injectable, decorate as Optional };
+  export class Logger { log() {} warn() {} error() {} }
   export class ConflictException extends Error {}
   export class ForbiddenException extends Error {}
   export class NotFoundException extends Error {}

@@ -1,6 +1,6 @@
 import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { Inject, Injectable, type OnModuleInit, Optional, type Type } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit, Optional, type Type } from '@nestjs/common';
 import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
 import {
   applyChange,
@@ -23,14 +23,15 @@ import {
   SessionStore,
   type StoredSession,
 } from '../session-store.js';
-import { codeOf, unless, withoutPath } from './file-errors.js';
-import { removeLitter } from './litter.js';
-import { openDirectory } from './session-directory.js';
+import { codeOf, isDiskFull, isForbidden, unless, withoutPath } from './file-errors.js';
+import { removeLitter, removeProbes } from './litter.js';
+import { openDirectory, probe } from './session-directory.js';
 import { linkIfFree, LockLostError, SessionLock, temporaryPath } from './session-lock.js';
-import { readSession, unreadableSession, writeSession } from './session-text.js';
-import { ShardedFolder } from './sharded-folder.js';
+import { isUnreadable, readSession, unreadableSession, writeSession } from './session-text.js';
+import { type OnFailure, ShardedFolder } from './sharded-folder.js';
 import { Slots } from './slots.js';
 import { UserEntries } from './user-entries.js';
+import { removeWithoutSpace } from './without-space.js';
 
 export interface FileSessionStoreOptions {
   /**
@@ -61,6 +62,9 @@ const KEY = /^[0-9a-f]{64}$/;
  * What was acknowledged survives the death of the process (`kill -9`). It is not flushed to the disk, so that a power
  * cut may take the last seconds' writes, each as a whole.
  *
+ * On a full disk nothing can be written, but sessions still end: `delete`, `deleteByUser` and `deleteExpired` remove
+ * files there, without a tombstone.
+ *
  * @example
  * SessionModule.forRoot({ store: FileSessionStore.with({ directory: '/var/lib/shop/sessions' }), … })
  * new FileSessionStore({ directory: './sessions' }) // in a script
@@ -74,7 +78,9 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   readonly #turns = new Turns();
   readonly #readers = new Slots(OPEN_FILES);
   readonly #writers = new Slots(OPEN_FILES);
+  readonly #logger = new Logger('Session');
   #opening: Promise<void> | undefined;
+  #hasWarnedOfOwner = false;
 
   /** @throws SessionOptionsError when no directory is named */
   constructor(
@@ -120,15 +126,17 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   async create(key: string, record: SessionRecord): Promise<boolean> {
     const path = this.#pathOf(key);
     const temporary = temporaryPath(path);
-    return this.#writing(async () => {
-      await this.#users.add(record.userId, key);
-      await this.#sessions.writing(key, () => writeNew(temporary, writeSession(record)));
-      try {
-        return await linkIfFree(temporary, path);
-      } finally {
-        await unlink(temporary);
-      }
-    });
+    return this.#writing(() =>
+      this.#withEntry(record.userId, key, async () => {
+        try {
+          await this.#sessions.writing(key, () => writeNew(temporary, writeSession(record)));
+          await this.#sessions.give(temporary);
+          return await linkIfFree(temporary, path);
+        } finally {
+          await unless(['ENOENT'], unlink(temporary));
+        }
+      }),
+    );
   }
 
   async save(key: string, change: SessionChange): Promise<boolean> {
@@ -158,8 +166,8 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
       const renamed = applyChange(record, change);
       const successor = { key: newKey, trail: change.trail };
       const mark = tombstoneOf(record, 'renamed', tombstoneUntil ?? 0, successor);
-      await this.#users.add(renamed.userId, newKey);
-      if (!(await lock.commitRename(writeSession(mark), newKey, writeSession(renamed)))) return 'taken';
+      const move = () => lock.commitRename(writeSession(mark), newKey, writeSession(renamed));
+      if (!(await this.#withEntry(renamed.userId, newKey, move))) return 'taken';
       await this.#tidyUp(key, record, mark);
       return 'renamed';
     });
@@ -178,26 +186,33 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     });
   }
 
-  /** Reads every file, shard by shard, and removes what processes left that died. */
+  /**
+   * Reads every file, shard by shard, and removes what processes left that died.
+   *
+   * @throws the first error of a file or folder, when all others have been cleared
+   */
   override async deleteExpired(options: DeleteExpiredOptions = {}): Promise<number> {
     const { signal, onProgress, batchSize = 1_000 } = options;
     let deleted = 0;
     let found: string[] = [];
+    const failures: unknown[] = [];
+    const onFailure = (error: unknown) => void (failures.length === 0 && failures.push(error));
     const deleteBatch = async () => {
-      const gone = await Promise.all(found.map((key) => this.#removeExpired(key)));
+      const gone = await Promise.all(found.map((key) => this.#removeExpired(key).catch(onFailure)));
       deleted += gone.filter((record) => record && !record.gone).length;
       found = [];
       await onProgress?.(deleted);
     };
 
-    for await (const { key, record } of this.#all()) {
+    for await (const { key, record } of this.#all(onFailure)) {
       if (signal?.aborted) return deleted;
       if (!this.#isOver(record)) continue;
       found.push(key);
       if (found.length >= batchSize) await deleteBatch();
     }
     if (found.length > 0 && !signal?.aborted) await deleteBatch();
-    await this.#writing(() => this.#sweep(signal));
+    await this.#writing(() => this.#sweep(signal, onFailure));
+    if (failures.length > 0) throw withoutPath(failures[0]);
     return deleted;
   }
 
@@ -218,29 +233,33 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     return [...found.values()];
   }
 
-  /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */
+  /**
+   * What can't be read ends, too: it may be the user's session, and its file may be readable again some day.
+   *
+   * @throws the first error of a session among them, such as SessionFormatException for one of a newer format; the others have
+   * ended then
+   */
   override async deleteByUser(userId: string, options: DeleteByUserOptions = {}): Promise<number> {
     const { exceptKey, exceptHandle, tombstoneUntil } = options;
     let ended = 0;
-    let newer: SessionFormatException | undefined;
+    const failures: unknown[] = [];
     await this.#eachOf(userId, async (key) => {
       if (key === exceptKey) return true;
       let isSpared = false;
       const markOf = (record: SessionRecord) => {
         isSpared = record.handle === exceptHandle;
-        if (record.userId !== userId || isSpared) return undefined;
+        if (isSpared || (record.userId !== userId && !isUnreadable(key, record))) return undefined;
         return tombstoneOf(record, 'ended', tombstoneUntil ?? 0);
       };
       try {
         if (!(await this.#end(key, markOf))) return isSpared;
         ended++;
       } catch (error) {
-        if (!(error instanceof SessionFormatException)) throw error;
-        newer = error;
+        failures.push(error);
       }
       return true;
     });
-    if (newer) throw newer;
+    if (failures.length > 0) throw failures[0];
     return ended;
   }
 
@@ -250,6 +269,11 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     for await (const { record } of this.#all())
       if (!record.gone && record.expiresAt > this.#clock.now()) living++;
     return living;
+  }
+
+  /** Writes something, and removes it: an answer means that sessions can be written, too. */
+  override async ping(): Promise<void> {
+    await this.#writing(() => probe(this.#directory));
   }
 
   /** Whether a record may be deleted; what a newer release wrote may not. */
@@ -264,10 +288,33 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   }
 
   #open(): Promise<void> {
-    return (this.#opening ??= openDirectory(this.#directory).catch((error: unknown) => {
+    return (this.#opening ??= this.#prepare().catch((error: unknown) => {
       this.#opening = undefined; // by hand, it may be tried again
       throw error;
     }));
+  }
+
+  async #prepare(): Promise<void> {
+    const { owner, isFull } = await openDirectory(this.#directory);
+    this.#sessions.owner = owner;
+    this.#users.owner = owner;
+    if (!isFull) return;
+    this.#logger.warn(
+      `The disk of ${this.#directory} is full: sessions can be read, ended and cleared, but none is begun or saved ` +
+        'before there is room.',
+    );
+  }
+
+  /** Makes the user's entry before the session; where that fails, the entry goes again, as the disk may be full. */
+  async #withEntry<T>(userId: string | undefined, key: string, make: () => Promise<T>): Promise<T> {
+    try {
+      await this.#users.add(userId, key);
+      return await make();
+    } catch (error) {
+      const isThere = await this.#read(key).catch(() => true);
+      if (!isThere) await this.#users.remove(userId, key).catch(() => undefined);
+      throw error;
+    }
   }
 
   #reading<T>(work: () => Promise<T>): Promise<T> {
@@ -288,10 +335,9 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** What stands under the key, expired or not. Needs no lock: a file is replaced in one step. */
-  async #read(key: string): Promise<SessionRecord | undefined> {
-    const path = this.#pathOf(key);
+  async #read(key: string, path = this.#pathOf(key)): Promise<SessionRecord | undefined> {
     try {
-      const record = readSession(await readFile(path, 'utf8'));
+      const record = readSession(await this.#textOf(path));
       return record ?? unreadableSession(key, (await stat(path)).mtimeMs);
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
@@ -300,12 +346,39 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     }
   }
 
+  /**
+   * A file of another user reads as an empty one: the next save replaces it by one that can be read. Where its folder
+   * can't be looked into either, the `stat` that follows throws.
+   */
+  async #textOf(path: string): Promise<string> {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      this.#warnOfOwner();
+      return '';
+    }
+  }
+
+  #warnOfOwner(): void {
+    if (this.#hasWarnedOfOwner) return;
+    this.#hasWarnedOfOwner = true;
+    this.#logger.warn(
+      `Sessions in ${this.#directory} belong to another user, so that this process can't read them: their visitors ` +
+        'begin anew. Run commands as the user of the application, and give it what is there (`chown -R`).',
+    );
+  }
+
   /** @throws SessionFormatException: what a newer release wrote, this one does not change */
   async #living(key: string): Promise<SessionRecord | undefined> {
     const record = await this.#read(key);
-    if (!record || record.gone || record.expiresAt <= this.#clock.now()) return undefined;
+    if (!record || !this.#isLiving(record)) return undefined;
     if (record.format > RECORD_FORMAT) throw new SessionFormatException(record.handle, record.format);
     return record;
+  }
+
+  #isLiving({ gone, expiresAt }: SessionRecord): boolean {
+    return !gone && expiresAt > this.#clock.now();
   }
 
   /** Runs `work` while no other update of the session does, in this process or another. */
@@ -346,13 +419,27 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     return replaced ?? false;
   }
 
+  /** Ends a session: by a mark in its place, or on a full disk without one. @param markOf undefined: this session stays */
+  async #end(key: string, markOf: (record: SessionRecord) => SessionRecord | undefined): Promise<boolean> {
+    try {
+      return await this.#putMark(key, markOf);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+    await this.#reading(() => this.#living(key)); // throws for one of a newer format
+    const isToGo = (record: SessionRecord) =>
+      this.#isLiving(record) && record.format <= RECORD_FORMAT && markOf(record) !== undefined;
+    return (await this.#removeWithoutSpace(key, isToGo)) !== undefined;
+  }
+
   /**
    * Puts the mark of an ended session in its place. One that is not to be seen is put there too, and removed then: to
    * remove the file at once would need no lock that still stands, and could hit what a rename put there meanwhile.
-   *
-   * @param markOf undefined: this session stays
    */
-  async #end(key: string, markOf: (record: SessionRecord) => SessionRecord | undefined): Promise<boolean> {
+  async #putMark(
+    key: string,
+    markOf: (record: SessionRecord) => SessionRecord | undefined,
+  ): Promise<boolean> {
     const ended = await this.#update(key, async (record, lock) => {
       const mark = markOf(record);
       if (!mark) return false;
@@ -370,13 +457,30 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
   }
 
   /** @returns the record that went; undefined when a parallel request kept it alive, or removed it */
-  #removeExpired(key: string): Promise<SessionRecord | undefined> {
-    return this.#locked(key, async () => {
-      const record = await this.#read(key);
-      if (!record || record.expiresAt > this.#clock.now() || record.format > RECORD_FORMAT) return undefined;
-      await unlink(this.#pathOf(key)); // nobody revives what is expired, so that this may come late
-      await this.#users.remove(record.userId, key);
-      return record;
+  async #removeExpired(key: string): Promise<SessionRecord | undefined> {
+    try {
+      return await this.#locked(key, async () => {
+        const record = await this.#read(key);
+        if (!record || !this.#isOver(record)) return undefined;
+        await unlink(this.#pathOf(key)); // nobody revives what is expired, so that this may come late
+        await this.#users.remove(record.userId, key);
+        return record;
+      });
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return this.#removeWithoutSpace(key, (record) => this.#isOver(record));
+    }
+  }
+
+  #removeWithoutSpace(
+    key: string,
+    isToGo: (record: SessionRecord) => boolean,
+  ): Promise<SessionRecord | undefined> {
+    return this.#writing(async () => {
+      const read = (path: string) => this.#read(key, path);
+      const removed = await removeWithoutSpace(this.#sessions, key, { read, isToGo });
+      await this.#users.remove(removed?.userId, key);
+      return removed;
     });
   }
 
@@ -407,25 +511,35 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     return this.#writing(() => this.#users.removeIfOlderThan(LITTER_AGE_MS, userId, key));
   }
 
-  /** Every session, expired ones and tombstones too; one shard is in memory at a time. */
-  async *#all(): AsyncGenerator<StoredSession> {
+  /**
+   * Every session, expired ones and tombstones too; one shard is in memory at a time.
+   *
+   * @param onFailure for a file or folder that can't be read; the others come all the same
+   */
+  async *#all(onFailure: OnFailure = rethrow): AsyncGenerator<StoredSession> {
     await this.#open();
-    for await (const names of this.#sessions.shards()) {
+    for await (const names of this.#sessions.shards(onFailure)) {
       const keys = names.filter((name) => KEY.test(name));
       for (let start = 0; start < keys.length; start += OPEN_FILES) {
         const some = keys.slice(start, start + OPEN_FILES);
-        const records = await Promise.all(some.map((key) => this.#reading(() => this.#read(key))));
+        const read = (key: string) => this.#reading(() => this.#read(key)).catch(onFailure);
+        const records = await Promise.all(some.map(read));
         for (const [index, record] of records.entries()) if (record) yield { key: some[index], record };
       }
     }
   }
 
   /** Removes what processes left that died: temporary files, locks, entries of users. */
-  async #sweep(signal: AbortSignal | undefined): Promise<void> {
-    for await (const _ of removeLitter(this.#sessions, LITTER_AGE_MS)) if (signal?.aborted) return;
+  async #sweep(signal: AbortSignal | undefined, onFailure: OnFailure): Promise<void> {
+    await removeProbes(this.#directory, LITTER_AGE_MS);
+    for await (const _ of removeLitter(this.#sessions, LITTER_AGE_MS, onFailure)) if (signal?.aborted) return;
     const isThere = async (key: string) => (await this.#reading(() => this.#read(key))) !== undefined;
-    for await (const _ of this.#users.sweep(LITTER_AGE_MS, isThere)) if (signal?.aborted) return;
+    for await (const _ of this.#users.sweep(LITTER_AGE_MS, isThere, onFailure)) if (signal?.aborted) return;
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 function writeNew(path: string, text: string): Promise<void> {

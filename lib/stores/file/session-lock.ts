@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, unless } from './file-errors.js';
+import { codeOf, isDiskFull, unless } from './file-errors.js';
 import type { ShardedFolder } from './sharded-folder.js';
 
 /** A lock is held for about a millisecond. One that stood for so long is its holder's no more. */
@@ -69,7 +69,9 @@ export class SessionLock {
     }
     let next: FileHandle | undefined;
     try {
+      await folder.give(own);
       next = await open(join(own, token), 'wx', 0o600);
+      await folder.give(join(own, token));
       await moveWhenFree(folder, key, own);
       return new SessionLock(folder, key, token, next);
     } catch (error) {
@@ -100,6 +102,7 @@ export class SessionLock {
     let isMade = false;
     try {
       await this.#ifHeld(() => writeFile(moving, text, { flag: 'wx', mode: 0o600 }));
+      await this.#ifHeld(() => this.folder.give(moving));
       isMade = await this.#ifHeld(() => this.folder.writing(newKey, () => linkIfFree(moving, newPath)));
       if (isMade) await this.commit(mark);
       return isMade;
@@ -154,12 +157,15 @@ export async function breakStaleLock(folder: ShardedFolder, key: string): Promis
 export async function discard(folder: ShardedFolder, path: string): Promise<void> {
   const names = await namesIn(path);
   const isUncommitted = names.some((name) => TOKEN.test(name));
-  for (const name of names) {
-    if (!isUncommitted || !KEY.test(name)) continue;
-    const isOurs = await isSameFile(join(path, name), folder.pathOf(name));
-    if (isOurs) await unless(['ENOENT'], unlink(folder.pathOf(name)));
-  }
+  if (isUncommitted) for (const name of names) if (KEY.test(name)) await undoRename(folder, path, name);
   await rm(path, { recursive: true, force: true });
+}
+
+/** Removes the session under its new key, and what it is known by in the lock. */
+async function undoRename(folder: ShardedFolder, lock: string, newKey: string): Promise<void> {
+  const isOurs = await isSameFile(join(lock, newKey), folder.pathOf(newKey));
+  if (isOurs) await unless(['ENOENT'], unlink(folder.pathOf(newKey)));
+  await unless(['ENOENT'], unlink(join(lock, newKey)));
 }
 
 async function moveWhenFree(folder: ShardedFolder, key: string, own: string): Promise<void> {
@@ -187,15 +193,31 @@ async function moveIfFree(own: string, lock: string): Promise<boolean> {
 }
 
 /** One alone can move a lock aside; whatever its holder does then finds nothing. */
-async function breakLock(folder: ShardedFolder, key: string): Promise<void> {
+export async function breakLock(folder: ShardedFolder, key: string): Promise<void> {
   const aside = temporaryPath(folder.pathOf(key));
   try {
     await rename(lockPath(folder, key), aside);
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
+    if (isDiskFull(error)) return breakWhereItIs(folder, key); // not even another name has room
     throw error;
   }
   await discard(folder, aside);
+}
+
+/** Without the token its holder can't commit; where that had gone by then, it has committed. */
+async function breakWhereItIs(folder: ShardedFolder, key: string): Promise<void> {
+  const lock = lockPath(folder, key);
+  const names = await namesIn(lock);
+  const token = names.find((name) => TOKEN.test(name));
+  if (token === undefined) return;
+  try {
+    await unlink(join(lock, token));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  for (const name of names) if (KEY.test(name)) await undoRename(folder, lock, name);
 }
 
 /** When a lock was taken or last written: moving a folder changes its ctime, and not its mtime. */

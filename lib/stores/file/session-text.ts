@@ -36,7 +36,7 @@ export function unreadableSession(key: string, writtenAt: EpochMs): SessionRecor
   const end = writtenAt + UNREADABLE_FOR_MS;
   return {
     format: RECORD_FORMAT,
-    handle: createHash('sha256').update(`unreadable ${key}`).digest('hex').slice(0, 32),
+    handle: unreadableHandle(key),
     values: {},
     createdAt: writtenAt,
     lastSeenAt: writtenAt,
@@ -45,6 +45,15 @@ export function unreadableSession(key: string, writtenAt: EpochMs): SessionRecor
     policy: '',
     corrupt: true,
   };
+}
+
+/** Whether nothing is known of the session under this key, not even whose it is. */
+export function isUnreadable(key: string, { corrupt, handle }: SessionRecord): boolean {
+  return corrupt === true && handle === unreadableHandle(key);
+}
+
+function unreadableHandle(key: string): string {
+  return createHash('sha256').update(`unreadable ${key}`).digest('hex').slice(0, 32);
 }
 
 type Head = Omit<SessionRecord, 'values' | 'corrupt'>;

@@ -1,9 +1,11 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeOf, unless } from './file-errors.js';
+import { codeOf } from './file-errors.js';
+import { give, type Owner } from './session-directory.js';
 
 /** 16^3 = 4,096 shards: about 250 files in each when there are a million. */
 const SHARD_LENGTH = 3;
+const SHARD = /^[0-9a-f]{3}$/;
 
 /**
  * A folder whose files lie in folders of their own, by the first characters of their names, which are hexadecimal
@@ -11,6 +13,9 @@ const SHARD_LENGTH = 3;
  * that went away is not taken for one on which there are no sessions.
  */
 export class ShardedFolder {
+  /** Set before anything is made. */
+  owner: Owner | undefined;
+
   constructor(readonly path: string) {}
 
   pathOf(name: string): string {
@@ -24,8 +29,13 @@ export class ShardedFolder {
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
     }
-    await unless(['EEXIST'], mkdir(join(this.path, shardOf(name)), { mode: 0o700 }));
+    await this.#makeShard(join(this.path, shardOf(name)));
     return write();
+  }
+
+  /** Lets what was just made belong to the directory's owner. */
+  async give(path: string): Promise<void> {
+    await give(path, this.owner);
   }
 
   /** The names in the shard to which `name` belongs. */
@@ -39,16 +49,36 @@ export class ShardedFolder {
     }
   }
 
-  /** The names in each shard, one shard after the other. */
-  async *shards(): AsyncGenerator<string[]> {
-    for (const shard of await readdir(this.path)) yield await readdir(join(this.path, shard));
+  /**
+   * The names in each shard, one shard after the other.
+   *
+   * @param onFailure for a shard that can't be read; the others come all the same
+   */
+  async *shards(onFailure: OnFailure): AsyncGenerator<string[]> {
+    for (const shard of await readdir(this.path)) {
+      if (!SHARD.test(shard)) continue; // somebody else's
+      const names = await readdir(join(this.path, shard)).catch(onFailure);
+      if (names) yield names;
+    }
   }
 
   /** @throws when the folder is not there: then nothing can be said of what is in it */
   async check(): Promise<void> {
     await stat(this.path);
   }
+
+  async #makeShard(path: string): Promise<void> {
+    try {
+      await mkdir(path, { mode: 0o700 });
+      await this.give(path);
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
+  }
 }
+
+/** Told of what can't be done with one file or folder, when there is more to do; or throws it. */
+export type OnFailure = (error: unknown) => undefined;
 
 function shardOf(name: string): string {
   return name.slice(0, SHARD_LENGTH);

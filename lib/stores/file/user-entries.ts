@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { stat, unlink, writeFile } from 'node:fs/promises';
 import { unless } from './file-errors.js';
-import type { ShardedFolder } from './sharded-folder.js';
+import type { OnFailure, ShardedFolder } from './sharded-folder.js';
 
 /** An empty file per session of a user, `<SHA-256 of the user's id>.<key>`. */
 const ENTRY = /^([0-9a-f]{64})\.([0-9a-f]{64})$/;
@@ -14,11 +14,16 @@ const ENTRY = /^([0-9a-f]{64})\.([0-9a-f]{64})$/;
 export class UserEntries {
   constructor(private readonly folder: ShardedFolder) {}
 
+  set owner(owner: ShardedFolder['owner']) {
+    this.folder.owner = owner;
+  }
+
   async add(userId: string | undefined, key: string): Promise<void> {
     if (userId === undefined) return;
     const name = nameOf(userId, key);
     const path = this.folder.pathOf(name);
     await this.folder.writing(name, () => writeFile(path, '', { mode: 0o600 }));
+    await this.folder.give(path);
   }
 
   async remove(userId: string | undefined, key: string): Promise<void> {
@@ -41,14 +46,17 @@ export class UserEntries {
   }
 
   /** All entries, shard by shard: removes those of which `isNeeded` says no. */
-  async *sweep(ageMs: number, isNeeded: (key: string) => Promise<boolean>): AsyncGenerator<void> {
-    for await (const names of this.folder.shards()) {
-      await Promise.all(
-        names.map(async (name) => {
-          const key = ENTRY.exec(name)?.[2];
-          if (key !== undefined && !(await isNeeded(key))) await this.#removeIfOlderThan(ageMs, name);
-        }),
-      );
+  async *sweep(
+    ageMs: number,
+    isNeeded: (key: string) => Promise<boolean>,
+    onFailure: OnFailure,
+  ): AsyncGenerator<void> {
+    const removeUnlessNeeded = async (name: string) => {
+      const key = ENTRY.exec(name)?.[2];
+      if (key !== undefined && !(await isNeeded(key))) await this.#removeIfOlderThan(ageMs, name);
+    };
+    for await (const names of this.folder.shards(onFailure)) {
+      await Promise.all(names.map((name) => removeUnlessNeeded(name).catch(onFailure)));
       yield;
     }
   }
