@@ -5,13 +5,24 @@ export class CuttableProxy {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #port = 0;
+  #sent = 0;
 
-  constructor(private readonly target: URL) {}
+  constructor(private target: URL) {}
 
   get url(): string {
     const url = new URL(this.target);
     [url.hostname, url.port] = ['127.0.0.1', String(this.#port)];
     return url.href;
+  }
+
+  /** How many bytes clients have sent. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** New connections lead to another server; those that are there stay. */
+  leadTo(target: URL): void {
+    this.target = target;
   }
 
   async mend(): Promise<void> {
@@ -26,6 +37,7 @@ export class CuttableProxy {
         socket.on('close', () => (this.#sockets.delete(socket), other.destroy()));
         socket.pipe(other);
       }
+      from.on('data', (chunk) => (this.#sent += chunk.length));
     });
     await new Promise<void>((resolve) => this.#server?.listen(this.#port, '127.0.0.1', resolve));
     this.#port = (this.#server.address() as AddressInfo).port;

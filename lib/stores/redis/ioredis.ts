@@ -1,9 +1,21 @@
+import { pause } from '../../core/pause.js';
 import { SessionOptionsError } from '../../errors.js';
-import type { ClientAdapter, ClientState, IoRedisClient, Send } from './redis-client.js';
+import {
+  type ClientAdapter,
+  type ClientState,
+  type IoRedisClient,
+  listenTo,
+  type Send,
+} from './redis-client.js';
 
 type Single = IoRedisClient & {
-  readonly options?: { readonly keyPrefix?: string };
+  readonly options?: {
+    readonly keyPrefix?: string;
+    readonly db?: number;
+    readonly retryStrategy?: unknown;
+  };
   connect(): Promise<unknown>;
+  disconnect(reconnect: boolean): void;
   call(command: string, ...args: string[]): Promise<unknown>;
 };
 
@@ -15,6 +27,10 @@ type Cluster = Single & {
   };
   nodes(role: 'master'): Single[];
 };
+
+/** So long answers that are under way are waited for when a connection is dropped. */
+const ANSWERS_MS = 500;
+const LOOK_AGAIN_MS = 5;
 
 /** @throws SessionOptionsError when the client reads from replicas */
 export function ioRedis(client: IoRedisClient): ClientAdapter {
@@ -29,6 +45,12 @@ function single(client: Single): ClientAdapter {
     state: stateOf(client),
     send: (_key, command) => send(command),
     masters: async () => [send],
+    ...(client.options?.db && { database: client.options.db }),
+    listen: (listener) => listenTo(client, listener),
+    // Without a strategy it would stay away.
+    ...(typeof client.options?.retryStrategy === 'function' && {
+      reconnect: () => reconnect(client),
+    }),
   };
 }
 
@@ -46,11 +68,19 @@ function cluster(client: Cluster): ClientAdapter {
     state: stateOf(client),
     send: (_key, command) => send(command), // it finds the key in the command
     masters: async () => client.nodes('master').map(sendTo),
+    listen: (listener) => listenTo(client, listener),
   };
 }
 
 function sendTo(client: Single): Send {
   return ([name = '', ...args]) => client.call(name, ...args);
+}
+
+/** It ends the connection when all answers are there, and says that it is ready until then. */
+async function reconnect(client: Single): Promise<void> {
+  const end = performance.now() + ANSWERS_MS;
+  client.disconnect(true);
+  while (client.status === 'ready' && performance.now() < end) await pause(LOOK_AGAIN_MS);
 }
 
 function stateOf(client: Single): () => ClientState {

@@ -1,4 +1,11 @@
-import type { ClientAdapter, ClientState, NodeRedisClient, Send } from './redis-client.js';
+import { pause } from '../../core/pause.js';
+import {
+  type ClientAdapter,
+  type ClientState,
+  listenTo,
+  type NodeRedisClient,
+  type Send,
+} from './redis-client.js';
 
 interface Options {
   /** Replies as the server gives them, whatever the client's own mapping: maps as flat lists, texts as strings. */
@@ -8,6 +15,8 @@ interface Options {
 
 type Single = NodeRedisClient & {
   readonly isReady?: boolean; // a pool has none
+  connect(): Promise<unknown>;
+  destroy(): void;
   sendCommand(command: readonly string[], options: Options): Promise<unknown>;
 };
 
@@ -40,10 +49,13 @@ const OPTIONS: Options = {
 /** So long a command waits at most for a master of a cluster that is away while others are there. */
 const WAIT_MS = 5_000;
 
+/** So long answers that are under way are waited for before a connection is dropped. */
+const ANSWERS_MS = 500;
+
 export function nodeRedis(client: NodeRedisClient): ClientAdapter {
   if ('nodeClient' in client) return cluster(client as Cluster);
   if ('getMasterNode' in client) return sentinel(client as unknown as Sentinel);
-  return single(client);
+  return single(client as Single);
 }
 
 function single(client: Single): ClientAdapter {
@@ -51,9 +63,32 @@ function single(client: Single): ClientAdapter {
   return {
     isCluster: false,
     keyPrefix: '', // some versions have one, but not for commands that are sent as they are
-    state: stateOf(client, () => client.isReady ?? true),
-    send: (_key, command) => send(command),
     masters: async () => [send],
+    listen: (listener) => listenTo(client, listener),
+    send: (_key, command) => send(command),
+    ...(client.isReady === undefined
+      ? { state: stateOf(client, () => true) }
+      : reconnecting(client, () => client.isReady === true)),
+  };
+}
+
+/** A client that is closed for a moment, because it is made anew, is not one that its owner has closed. */
+function reconnecting(
+  client: Single,
+  isReady: () => boolean,
+): Required<Pick<ClientAdapter, 'state' | 'reconnect'>> {
+  const state = stateOf(client, isReady);
+  let isBetween = false;
+  return {
+    state: () => (isBetween && !isReady() ? 'away' : state()),
+    reconnect: async () => {
+      isBetween = true;
+      // Answers come in order: after this one nothing is under way. But a server that hangs gives none.
+      const answered = client.sendCommand(['ping'], OPTIONS).catch(() => undefined);
+      await Promise.race([answered, pause(ANSWERS_MS, { keepsAlive: false })]);
+      if (client.isOpen) client.destroy();
+      await client.connect().finally(() => (isBetween = false));
+    },
   };
 }
 
@@ -63,6 +98,7 @@ function sentinel(client: Sentinel): ClientAdapter {
     isCluster: false,
     keyPrefix: '',
     state: stateOf(client, () => client.isReady),
+    listen: (listener) => listenTo(client, listener),
     send: (_key, command) => send(command),
     masters: async () => [send],
   };
@@ -77,6 +113,7 @@ function cluster(client: Cluster): ClientAdapter {
     isCluster: true,
     keyPrefix: '',
     state: stateOf(client, () => client.masters.some(isThere)),
+    listen: (listener) => listenTo(client, listener),
     send: (key, command) => client.sendCommand(key, false, command, options()),
     masters: async () => {
       const nodes = await Promise.all(client.masters.map((master) => client.nodeClient(master)));

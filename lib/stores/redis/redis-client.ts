@@ -19,6 +19,14 @@ export type RedisClient = NodeRedisClient | IoRedisClient;
  */
 export type ClientState = 'ready' | 'starting' | 'away' | 'closed';
 
+/** Both packages' clients are event emitters. */
+export function listenTo(client: unknown, listener: (error: unknown) => void): () => void {
+  const { on, off } = Object(client) as Record<string, unknown>;
+  if (typeof on !== 'function' || typeof off !== 'function') return () => undefined;
+  on.call(client, 'error', listener);
+  return () => void off.call(client, 'error', listener);
+}
+
 /** Sends one command to one server. */
 export type Send = (command: readonly string[]) => Promise<unknown>;
 
@@ -33,4 +41,10 @@ export interface ClientAdapter {
   send(key: string, command: readonly string[]): Promise<unknown>;
   /** One for each server that has keys. */
   masters(): Promise<Send[]>;
+  /** The database that the client asks for and goes on without when it is refused, as ioredis does. */
+  readonly database?: number;
+  /** Drops the connection and makes it anew, where the client can: at the end of its name may be another server now. */
+  reconnect?(): Promise<void>;
+  /** Tells of each error of the client from now on. @returns ends it */
+  listen(listener: (error: unknown) => void): () => void;
 }

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { SessionOptionsError } from '../../errors.js';
 import { withoutSecrets } from '../../redacted-error.js';
 import type { RedisClient } from './redis-client.js';
+import { refusalOf } from './refusals.js';
 
 /** A connection that the store opened itself, because it was given a URL. */
 export interface OpenConnection {
@@ -108,6 +109,8 @@ function watch(client: Watched, url: string): () => string | undefined {
 }
 
 function reasonOf(error: unknown): string {
+  const refusal = refusalOf(error);
+  if (refusal) return refusal.message;
   const { message, code } = (withoutSecrets(error) ?? {}) as { message?: string; code?: string };
   return message || String(code ?? 'no reason given');
 }

@@ -23,6 +23,7 @@ import {
   SessionStore,
   type StoredSession,
 } from '../session-store.js';
+import { inPages } from './pages.js';
 import type { RedisClient } from './redis-client.js';
 import type { ClientToken, RedisSessionOptions, RedisSessionStoreOptions } from './redis-options.js';
 import { RedisSessions } from './redis-sessions.js';
@@ -100,7 +101,11 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
     return calledAs(RedisSessionStore, ConfiguredRedisSessionStore);
   }
 
-  /** A server that can't be reached is told when the application starts, not by its first visitor. */
+  /**
+   * A server that can't be reached, or can't be used as it is, is told when the application starts, not by its first visitor.
+   *
+   * @throws SessionOptionsError when the server is there and refuses what the store needs: it says what to write
+   */
   async onModuleInit(): Promise<void> {
     await this.#sessions.start();
   }
@@ -156,7 +161,7 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
 
   /** Redis does it; all that is asked is whether it is there. */
   override async deleteExpired(): Promise<number> {
-    await this.ping();
+    await this.#sessions.ping();
     return 0;
   }
 
@@ -185,7 +190,7 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
       const named = await this.#sessions.keysOfUser(userId);
       const keys = named.filter((key) => !staying.has(key));
       if (keys.length === 0) break;
-      ended += (await Promise.all(keys.map(revoke))).filter(Boolean).length;
+      ended += (await inPages(keys, revoke)).filter(Boolean).length;
     }
     if (refusal) throw refusal;
     return ended;
@@ -195,8 +200,9 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
     return this.#sessions.count();
   }
 
+  /** Fails also where a server is there and would refuse a write: a replica, a full one, one that can't save. */
   override ping(): Promise<void> {
-    return this.#sessions.ping();
+    return this.#sessions.pingToWrite();
   }
 
   override close(): Promise<void> {

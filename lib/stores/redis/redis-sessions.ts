@@ -9,6 +9,8 @@ import {
 } from '../../core/record.js';
 import type { DeleteByUserOptions, RenameOutcome } from '../session-store.js';
 import { blockerOf, giveUp, markOf, renameInCluster, type RenameSteps } from './cluster-rename.js';
+import { lookAtGround } from './ground.js';
+import { inPages } from './pages.js';
 import type { RedisClient } from './redis-client.js';
 import { RedisLink } from './redis-link.js';
 import { fieldMap, isNo, isYes, newerFormat } from './replies.js';
@@ -19,6 +21,8 @@ import {
   DELETE,
   FINISH,
   MARK,
+  MEND,
+  READ,
   RENAME,
   REVIVE,
   SAVE,
@@ -33,6 +37,7 @@ import {
   readHash,
   readMeta,
   type StoredHash,
+  unreadableSession,
   userField,
   valueField,
   valueFieldsOf,
@@ -63,8 +68,9 @@ export class RedisSessions implements RenameSteps {
     this.#index = new UserIndex(this.#link, prefix);
   }
 
-  async start(): Promise<void> {
-    await this.#link.start();
+  /** @throws SessionOptionsError when the server is there, and can't be used as it is */
+  start(): Promise<void> {
+    return lookAtGround(this.#link, this.prefix);
   }
 
   /**
@@ -96,7 +102,7 @@ export class RedisSessions implements RenameSteps {
   }
 
   async save(key: string, change: SessionChange): Promise<boolean> {
-    return isYes(await this.#run(SAVE, key, this.#argsOf(change)));
+    return isYes(await this.#change(SAVE, key, this.#argsOf(change)));
   }
 
   async touch(key: string, { lastSeenAt, expiresAt, basedOn }: SessionTouch): Promise<boolean> {
@@ -106,7 +112,7 @@ export class RedisSessions implements RenameSteps {
       this.#timeToLive(expiresAt),
       writeText(basedOn),
     ];
-    return isYes(await this.#run(TOUCH, key, args));
+    return isYes(await this.#change(TOUCH, key, args));
   }
 
   async rename(
@@ -121,7 +127,7 @@ export class RedisSessions implements RenameSteps {
     const successor = { key: newKey, trail: change.trail };
     const tombstone = [...this.#tombstoneArgs(tombstoneUntil), writeSuccessor(successor)];
     const args = [newKey, ...tombstone, ...this.#argsOf(change)];
-    const answer = await this.#run(RENAME, key, args, newKey);
+    const answer = await this.#change(RENAME, key, args, newKey);
     if (isYes(answer)) return 'renamed';
     return isNo(answer) ? 'gone' : 'taken';
   }
@@ -155,9 +161,10 @@ export class RedisSessions implements RenameSteps {
    */
   async readValue(key: string, name: string): Promise<SessionRecord | undefined> {
     const field = valueField(name);
-    const reply = await this.#link.ask(this.prefix + key, 'hmget', this.prefix + key, 'm', field);
+    const reply = await this.#link.read(this.prefix + key, 'hmget', this.prefix + key, 'm', field);
     const [meta, stored] = reply as (string | null)[];
     const read = readMeta(meta);
+    if (!read && (await this.#mend(key))) return this.readValue(key, name);
     if (!read || read.isMoving || read.record.gone || read.record.expiresAt <= this.clock.now())
       return undefined;
     if (read.record.format > RECORD_FORMAT) throw newerFormat(meta);
@@ -177,7 +184,7 @@ export class RedisSessions implements RenameSteps {
     text: string | undefined,
   ): Promise<'swapped' | SessionRecord | undefined> {
     const had = Object.hasOwn(record.values, name) ? record.values[name] : undefined;
-    const answer = await this.#run(SWAP, key, [valueField(name), ...swapArgs(had), ...swapArgs(text)]);
+    const answer = await this.#change(SWAP, key, [valueField(name), ...swapArgs(had), ...swapArgs(text)]);
     if (isYes(answer)) return 'swapped';
     if (!Array.isArray(answer)) return undefined;
     return withValue(record, name, (answer as (string | null | undefined)[])[0] ?? undefined);
@@ -191,7 +198,7 @@ export class RedisSessions implements RenameSteps {
   /** The living sessions of a user. What else the index names leaves it. */
   async ofUser(userId: string): Promise<{ key: string; record: SessionRecord }[]> {
     const keys = await this.keysOfUser(userId);
-    const found = await Promise.all(keys.map(async (key) => ({ key, hash: await this.read(key) })));
+    const found = await inPages(keys, async (key) => ({ key, hash: await this.read(key) }));
     const now = this.clock.now();
     const living: { key: string; record: SessionRecord }[] = [];
     const dead: string[] = [];
@@ -212,14 +219,20 @@ export class RedisSessions implements RenameSteps {
     for await (const found of this.#link.keys(this.prefix)) {
       const keys = found.map((key) => key.slice(this.prefix.length));
       const fresh = keys.filter((key) => SESSION_KEY.test(key) && isFirst(seen, key));
-      const living = await Promise.all(fresh.map((key) => this.#isLiving(key)));
+      const living = await inPages(fresh, (key) => this.#isLiving(key));
       count += living.filter(Boolean).length;
     }
     return count;
   }
 
+  /** Whether the server is there. */
   ping(): Promise<void> {
     return this.#link.ping();
+  }
+
+  /** Whether the server would take a write; nothing is written. */
+  pingToWrite(): Promise<void> {
+    return this.#link.pingToWrite();
   }
 
   close(): Promise<void> {
@@ -229,7 +242,7 @@ export class RedisSessions implements RenameSteps {
   // The steps of a rename in a cluster.
 
   async mark(key: string, newKey: string, givenUpAt: EpochMs): Promise<SessionRecord | undefined> {
-    const answer = await this.#run(MARK, key, [markOf(newKey, givenUpAt)]);
+    const answer = await this.#change(MARK, key, [markOf(newKey, givenUpAt)]);
     return isNo(answer) ? undefined : readHash(fieldMap(answer))?.record;
   }
 
@@ -262,7 +275,7 @@ export class RedisSessions implements RenameSteps {
   }
 
   async #end(key: string, args: readonly string[]): Promise<'ended' | 'spared' | 'none'> {
-    const answer = await this.#run(DELETE, key, args);
+    const answer = await this.#change(DELETE, key, args);
     if (isNo(answer)) return 'none';
     if (!Array.isArray(answer)) return 'spared';
     const [user = '', newKey = '', meta] = answer as string[];
@@ -276,13 +289,44 @@ export class RedisSessions implements RenameSteps {
   }
 
   async #read(key: string): Promise<StoredHash | undefined> {
-    return readHash(fieldMap(await this.#link.ask(this.prefix + key, 'hgetall', this.prefix + key)));
+    const fields = fieldMap(await this.#readFields(key));
+    const found = readHash(fields);
+    if (!found) return fields.size === 0 ? undefined : { record: unreadableSession(key, this.clock.now()) };
+    const { gone, userId } = found.record;
+    const isNamedElsewhere = this.#link.isCluster && this.#link.mayEvict && !gone && userId !== undefined;
+    return isNamedElsewhere && !(await this.#index.names(userId, key)) ? undefined : found;
+  }
+
+  /** One command. Where nothing is evicted the index names what lives, and need not be asked. */
+  async #readFields(key: string): Promise<unknown> {
+    if (this.#link.mayEvict === undefined) await this.#link.askForEviction();
+    const name = this.prefix + key;
+    if (!this.#link.mayEvict || this.#link.isCluster) return this.#link.read(name, 'hgetall', name);
+    const args = [this.#link.keyPrefix + this.#index.prefix, key, String(RECORD_FORMAT)];
+    return this.#link.run(READ, [name], args, true);
   }
 
   async #isLiving(key: string): Promise<boolean> {
     const meta = (await this.#link.ask(this.prefix + key, 'hget', this.prefix + key, 'm')) as string | null;
     const record = readMeta(meta)?.record;
     return record !== undefined && !record.gone && record.expiresAt > this.clock.now();
+  }
+
+  /** Runs a script that needs a living session; one that can't be read is replaced by an empty one first. */
+  async #change(script: Script, key: string, args: readonly string[], newKey?: string): Promise<unknown> {
+    const answer = await this.#run(script, key, args, newKey);
+    if (!isNo(answer) || !(await this.#mend(key))) return answer;
+    return this.#run(script, key, args, newKey);
+  }
+
+  /** @returns false when there is nothing to mend */
+  async #mend(key: string): Promise<boolean> {
+    const fields = fieldMap(await this.#link.read(this.prefix + key, 'hgetall', this.prefix + key));
+    const meta = fields.get('m');
+    if (fields.size === 0 || readMeta(meta)) return false;
+    const record = unreadableSession(key, this.clock.now());
+    const args = [meta ?? '', this.#timeToLive(record.expiresAt), ...fieldsOf(record)];
+    return isYes(await this.#run(MEND, key, args));
   }
 
   /** @throws SessionFormatException when the script met a session of a newer format */

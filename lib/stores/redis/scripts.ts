@@ -42,11 +42,22 @@ end
 
 local function over(session) return ms(session.expires) <= ms(now) end
 
+-- Whether the index of its user names a session, as it does all that live. A server that evicts may have dropped the
+-- index: whoever ended the user's sessions then did not find this one, so that it must not live on.
+local function named(session, as)
+  if indexes == '' or not session.user then return true end
+  return redis.call('ZSCORE', indexes .. redis.sha1hex(session.user), as)
+end
+
 -- The living session under a key; or nil, and what to answer.
 local function living(key)
   local session = read(key)
   if not session or session.gone ~= '' or over(session) then return nil, 0 end
   if tonumber(session.format) > format then return nil, session.meta end
+  if not named(session, member) then
+    redis.call('DEL', key)
+    return nil, 0
+  end
   return session
 end
 
@@ -263,4 +274,70 @@ return 1
 export const TRACK = script(`
 note(KEYS[1], member, ARGV[5])
 return 1
+`);
+
+/**
+ * Reads a session on a server that evicts: that of a user is there as long as their index names it. Reading keeps the index
+ * as warm as the session. It goes without the prelude, for it is the most frequent of all.
+ * ARGV[1] the name with which all users' indexes begin, [2] the key as it stands there, [3] the newest format.
+ */
+export const READ = new Script(`
+local fields = redis.call('HGETALL', KEYS[1])
+local user, format
+for i = 1, #fields, 2 do
+  if fields[i] == 'u' then user = fields[i + 1] elseif fields[i] == 'm' then format = string.match(fields[i + 1], '^%d+') end
+  if user and format then break end
+end
+if not user or tonumber(format or 0) > tonumber(ARGV[3]) then return fields end
+if redis.call('ZSCORE', ARGV[1] .. redis.sha1hex(user), ARGV[2]) then return fields end
+return {}
+`);
+
+/** Puts a session in the place of a hash that can't be read. ARGV[5] its meta field as it was, [6] time to live; then fields. */
+export const MEND = script(`
+if (redis.call('HGET', KEYS[1], 'm') or '') ~= ARGV[5] or redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('DEL', KEYS[1])
+many('HSET', KEYS[1], ARGV, 7, #ARGV)
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return 1
+`);
+
+/** Begins with a key that no session has, and leaves nothing behind. Answers what was refused: the command, and the error. */
+const TRIAL = `
+local refused = {}
+local function try(command, ...)
+  local reply = redis.pcall(command, ...)
+  if type(reply) ~= 'table' or not reply.err then return true end
+  refused[#refused + 1] = command
+  refused[#refused + 1] = reply.err
+end
+if not try('DEL', KEYS[1]) then return refused end
+`;
+
+/** All that is done with a session. KEYS[2] the key after a rename, where there is one. */
+export const TRY_SESSION = new Script(`${TRIAL}
+try('EXISTS', KEYS[1])
+try('HGET', KEYS[1], 'm')
+try('HMGET', KEYS[1], 'm', 'u')
+try('HGETALL', KEYS[1])
+try('HKEYS', KEYS[1])
+if try('HSET', KEYS[1], 'm', '', 'u', '') then
+  try('HDEL', KEYS[1], 'u')
+  try('PEXPIRE', KEYS[1], 1000)
+  if KEYS[2] and try('RENAME', KEYS[1], KEYS[2]) then try('DEL', KEYS[2]) end
+end
+redis.pcall('DEL', KEYS[1])
+return refused
+`);
+
+/** All that is done with the index of a user. */
+export const TRY_INDEX = new Script(`${TRIAL}
+try('ZADD', KEYS[1], 1, 'a', 2, 'b')
+try('ZSCORE', KEYS[1], 'a')
+try('ZRANGE', KEYS[1], -1, -1)
+try('ZRANGEBYSCORE', KEYS[1], 1, 1)
+try('ZREM', KEYS[1], 'a')
+try('ZREMRANGEBYSCORE', KEYS[1], 1, 1)
+redis.pcall('DEL', KEYS[1])
+return refused
 `);

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { EpochMs } from '../../core/clock.js';
 import {
   RECORD_FORMAT,
@@ -34,6 +35,8 @@ const META = new RegExp(`^(\\d+)\\.(.{${HANDLE_LENGTH}})((?:[0-9a-z]{${TIME_LENG
 const FOREIGN_HANDLE = '.'.repeat(HANDLE_LENGTH);
 const MAX_TIME = 36 ** TIME_LENGTH - 1;
 const GONE_LETTERS = { renamed: 'r', ended: 'e' } as const;
+
+const UNREADABLE_FOR_MS = 24 * 60 * 60 * 1000;
 
 /** A hash as it was read. */
 export interface StoredHash {
@@ -92,6 +95,25 @@ export function readHash(fields: ReadonlyMap<string, string>): StoredHash | unde
   if (successor) record.successor = successor;
   if (values === undefined) record.corrupt = true;
   return meta.isMoving ? movingHash(record, fields.get('n')) : { record };
+}
+
+/**
+ * What stands for a session whose meta field is unreadable: an anonymous session without values, for a day. Its handle is
+ * always the same, and does not tell the key.
+ */
+export function unreadableSession(key: string, now: EpochMs): SessionRecord {
+  const end = now + UNREADABLE_FOR_MS;
+  return {
+    format: RECORD_FORMAT,
+    handle: hash('sha256', `unreadable ${key}`).slice(0, 32),
+    values: {},
+    createdAt: now,
+    lastSeenAt: now,
+    expiresAt: end,
+    absoluteExpiresAt: end,
+    policy: '',
+    corrupt: true,
+  };
 }
 
 /** What the meta field says, for whoever has read nothing else. */

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { EpochMs } from '../../core/clock.js';
+import { pagesOf } from './pages.js';
 import { userField, writeTime } from './session-hash.js';
 import type { RedisLink } from './redis-link.js';
 import { TRACK } from './scripts.js';
@@ -11,7 +12,9 @@ import { TRACK } from './scripts.js';
  * cluster it lies in another slot, and is written after the session by a command of its own. There sessions are noted with
  * their absolute deadline, which a touch does not move, so that no living session can drop out of it.
  *
- * It may name sessions that are dead. Whoever reads it asks each session, and takes the dead ones out.
+ * It may name sessions that are dead. Whoever reads it asks each session, and takes the dead ones out. But it names all that
+ * live: a server that evicts may drop it, and then its sessions are over, for nobody who ends the user's sessions would
+ * find them.
  */
 export class UserIndex {
   constructor(
@@ -27,15 +30,22 @@ export class UserIndex {
   /** All that the index names, dead or alive. */
   async read(userId: string, now: EpochMs): Promise<string[]> {
     const index = this.#nameOf(userId);
-    return (await this.link.ask(index, 'zrangebyscore', index, `(${now}`, '+inf')) as string[];
+    return (await this.link.read(index, 'zrangebyscore', index, `(${now}`, '+inf')) as string[];
+  }
+
+  /** Whether it names a session; reading it keeps it from being the first that a full server drops. */
+  async names(userId: string, key: string): Promise<boolean> {
+    const index = this.#nameOf(userId);
+    const score = await this.link.read(index, 'zscore', index, key);
+    return score !== null && score !== undefined;
   }
 
   /** Takes out what is dead, and what is over. */
   async repair(userId: string, now: EpochMs, dead: readonly string[]): Promise<void> {
     const index = this.#nameOf(userId);
     const over = this.link.ask(index, 'zremrangebyscore', index, '-inf', String(now));
-    const gone = dead.length > 0 ? this.link.ask(index, 'zrem', index, ...dead) : undefined;
-    await Promise.all([over, gone]);
+    for (const page of pagesOf(dead)) await this.link.ask(index, 'zrem', index, ...page);
+    await over;
   }
 
   /** In a cluster: notes a session. */
