@@ -65,13 +65,11 @@ export class SessionInterceptor implements NestInterceptor {
     preparation: 'view' | 'page',
   ): Promise<void> {
     const session = this.sessions.of(raw);
-    if (preparation === 'page') await session.load();
-    else if (!session.state && !session.hasValidCookie) return;
-    else await session.loadForView();
+    // Without a cookie this asks no store: a first visitor's page has an empty session.
+    await (preparation === 'page' ? session.load() : session.loadForView());
     const response = context.switchToHttp().getResponse<object>();
     showToViews(response, session.session as never);
-    if (!session.hasUsers) return;
-    if ((await session.user) !== undefined) await session.load(); // the page depends on the visitor
+    await session.user; // loads it: a template cannot wait
     showUserToViews(response, session);
   }
 
