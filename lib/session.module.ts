@@ -85,6 +85,9 @@ export interface SessionModuleAsyncOptions {
  */
 @Module({})
 export class SessionModule implements NestModule, OnApplicationShutdown {
+  /** Gives the platform's instance free for another application. */
+  #release: (() => void) | undefined;
+
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
@@ -118,11 +121,12 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
   configure(_consumer: MiddlewareConsumer): void {
     const { httpAdapter } = this.host;
     if (!httpAdapter || !this.sessions) return; // a worker or a script: no requests
-    installRequestSession(httpAdapter, this.sessions);
-    if (this.options?.load === 'eager') httpAdapter.use(eagerLoad(this.sessions));
+    const eager = this.options?.load === 'eager' ? eagerLoad(this.sessions) : undefined;
+    this.#release = installRequestSession(httpAdapter, this.sessions, eager);
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.#release?.();
     await this.store?.close();
   }
 }

@@ -19,6 +19,9 @@ import { nobody, SessionAuth } from './session-auth.js';
 /** The request of a platform: Express's, which is Node's own, or Fastify's. */
 type PlatformRequest = RawRequest & { raw?: RawRequest; user?: unknown };
 
+/** Who has put the user on a request: it may come by two applications, where one is mounted in the other. */
+const admitters = new WeakMap<object, SessionAccess>();
+
 /** Judges whether a request may come to a route. */
 @Injectable()
 export class SessionAccess {
@@ -77,7 +80,10 @@ export class SessionAccess {
         session,
         new ReauthenticationRequiredException(this.#page(session, confirmUrl, 'confirm')),
       );
-    request.user ??= user; // where guards of roles look for it
+    // Where guards of roles look for it; what the guard of another application has put there is none of ours.
+    if (admitters.get(request) !== this)
+      request.user = admitters.has(request) ? user : (request.user ?? user);
+    admitters.set(request, this);
     return true;
   }
 

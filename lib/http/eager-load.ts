@@ -1,16 +1,14 @@
-import type { ServerResponse } from 'node:http';
 import type { RawRequest, RequestSessions } from './request-sessions.js';
 
 /**
- * `load: 'eager'`: a middleware that loads the session before guards, Passport and whatever else looks at `request.session`
- * without waiting. The store is asked for requests with a valid cookie only. On Fastify it puts `session` on the raw request too, which is
- * the one that middleware sees.
+ * `load: 'eager'`: loads the session before middleware, guards, Passport and whatever else looks at `request.session`
+ * without waiting. The store is asked for requests with a valid cookie only.
  */
 export function eagerLoad(sessions: RequestSessions) {
-  return (raw: RawRequest, response: ServerResponse, next: (error?: unknown) => void): void => {
-    const session = sessions.of(raw, response);
-    if (!('session' in raw))
-      Object.defineProperty(raw, 'session', { value: session.session, configurable: true });
-    Promise.resolve(session.loadForView()).then(() => next(), next);
+  return (raw: RawRequest, next: (error?: Error) => void): void => {
+    Promise.resolve(sessions.of(raw).loadForView()).then(() => next(), next);
   };
 }
+
+/** Whoever comes after it finds the session loaded, or the request failed. */
+export type EagerLoad = ReturnType<typeof eagerLoad>;

@@ -101,7 +101,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   constructor(
     private readonly exchange: Exchange,
-    private readonly services: RequestSessionServices,
+    readonly services: RequestSessionServices,
   ) {}
 
   load(): Promise<void> | undefined {

@@ -25,8 +25,11 @@ import {
 } from './request-session.js';
 import { SessionCookie } from './session-cookie.js';
 
-/** Where a raw request keeps its session, whoever asked first; both builds of the package look here. */
-const REQUEST_SESSION: unique symbol = Symbol.for('nest-session.RequestSession') as never;
+/**
+ * Where a raw request keeps its sessions, whoever asked first: one for each application that it comes by, as one may be
+ * mounted in another. Both builds of the package look here.
+ */
+const REQUEST_SESSIONS: unique symbol = Symbol.for('nest-session.RequestSessions') as never;
 /** Where a raw request of Fastify keeps its reply: Node's request does not know its response. */
 const REPLY: unique symbol = Symbol.for('nest-session.FastifyReply') as never;
 
@@ -37,7 +40,7 @@ export interface ReplyLike {
 }
 
 export interface RawRequest extends IncomingMessage {
-  [REQUEST_SESSION]?: RequestSession;
+  [REQUEST_SESSIONS]?: RequestSession[];
   [REPLY]?: ReplyLike;
   /** Express */
   readonly res?: ServerResponse;
@@ -74,20 +77,32 @@ export class RequestSessions {
     this.services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs, saveEveryRequest, users };
   }
 
-  /** The session of a raw request, if anything has asked for it. */
+  /** This application's session of a raw request, if anything has asked for it. */
   peek(raw: RawRequest): RequestSession | undefined {
-    return raw[REQUEST_SESSION];
+    return raw[REQUEST_SESSIONS]?.find(({ services }) => services === this.services);
   }
 
-  /** The session of a raw request; costs no more than an object until it is loaded. */
+  /** This application's session of a raw request; costs no more than an object until it is loaded. */
   of(raw: RawRequest, response?: ServerResponse): RequestSession {
-    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.services));
+    return this.peek(raw) ?? this.#open(raw, response);
+  }
+
+  #open(raw: RawRequest, response: ServerResponse | undefined): RequestSession {
+    const opened = new RequestSession(exchangeOf(raw, response), this.services);
+    (raw[REQUEST_SESSIONS] ??= []).push(opened);
+    return opened;
   }
 }
 
-/** The session of a platform's request, if anything has asked for it; also when the other build of the package made it. */
-export function requestSessionOf(request: { raw?: RawRequest } & RawRequest): RequestSession | undefined {
-  return (request.raw ?? request)[REQUEST_SESSION];
+/**
+ * What is behind `request.session` of a platform's request, which is the application's that the request is in; also when
+ * the other build of the package made it.
+ */
+export function requestSessionOf(
+  request: { readonly raw?: RawRequest; readonly session?: unknown } & RawRequest,
+): RequestSession | undefined {
+  const { session } = request;
+  return (request.raw ?? request)[REQUEST_SESSIONS]?.find((each) => each.session === session);
 }
 
 /** Lets a raw request of Fastify find its response. */

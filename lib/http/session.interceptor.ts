@@ -4,6 +4,7 @@ import {
   Inject,
   Injectable,
   type NestInterceptor,
+  type Type,
 } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { commitEach } from './commit-each.js';
@@ -65,13 +66,11 @@ export class SessionInterceptor implements NestInterceptor {
     preparation: 'view' | 'page',
   ): Promise<void> {
     const session = this.sessions.of(raw);
-    if (preparation === 'page') await session.load();
-    else if (!session.state && !session.hasValidCookie) return;
-    else await session.loadForView();
+    // Without a cookie this asks no store: a first visitor's page has an empty session.
+    await (preparation === 'page' ? session.load() : session.loadForView());
     const response = context.switchToHttp().getResponse<object>();
     showToViews(response, session.session as never);
-    if (!session.hasUsers) return;
-    if ((await session.user) !== undefined) await session.load(); // the page depends on the visitor
+    await session.user; // loads it: a template cannot wait
     showUserToViews(response, session);
   }
 
@@ -85,11 +84,28 @@ export class SessionInterceptor implements NestInterceptor {
   }
 }
 
-function preparationOf(handler: { readonly name: string }, controller: object): Preparation {
-  const metadata: unknown = Reflect.getMetadata(ROUTE_ARGUMENTS, controller, handler.name);
+type Method = { readonly name: string };
+
+function preparationOf(handler: Method, controller: Type): Preparation {
+  const metadata: unknown = Reflect.getMetadata(ROUTE_ARGUMENTS, controller, nameOf(handler, controller));
   const parameters = Object.entries(Object(metadata) as object);
   const rendersView = Reflect.hasMetadata(RENDER_TEMPLATE, handler);
   if (parameters.some(([key, parameter]) => NEST_SESSION_ARGUMENT.test(key) || isSessionParameter(parameter)))
     return rendersView ? 'page' : 'session';
   return rendersView ? 'view' : 'nothing';
+}
+
+/**
+ * The name under which a controller has a method, and Nest its parameters: a decorator that wraps the method puts a
+ * function of another name in its place.
+ */
+function nameOf(handler: Method, controller: Type): string | symbol {
+  for (
+    let each = controller.prototype as object | null;
+    each;
+    each = Object.getPrototypeOf(each) as object | null
+  )
+    for (const name of Reflect.ownKeys(each))
+      if (Object.getOwnPropertyDescriptor(each, name)?.value === handler) return name;
+  return handler.name.replace(/^bound /, ''); // one that was bound to its object
 }

@@ -61,9 +61,9 @@ describe.each(platforms)('pages on %s', (platform) => {
     expect((await browser.post('/pages/logout')).text).toBe('Log in');
   });
 
-  it('ask for no user where nobody brought a cookie', async () => {
+  it('depend on the visitor also where nobody brought a cookie', async () => {
     const page = await new Browser(app.url).get('/pages');
-    expect([page.text, page.headers.get('vary')]).toEqual(['Log in', null]);
+    expect([page.text, page.headers.get('vary'), page.setCookies]).toEqual(['Log in', 'Cookie', []]);
   });
 
   it('a logout tells the browser to forget more when asked to, over HTTPS alone', async () => {

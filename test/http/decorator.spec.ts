@@ -36,6 +36,16 @@ class CountPipe implements PipeTransform {
   }
 }
 
+/** As decorators of caches, transactions and logs do: puts a function of its own in the method's place. */
+const Wrapped: MethodDecorator = (_target, _name, descriptor: PropertyDescriptor) => {
+  const method = descriptor.value as (...args: unknown[]) => unknown;
+  descriptor.value = function (this: unknown, ...args: unknown[]) {
+    return method.apply(this, args);
+  };
+  for (const key of Reflect.getMetadataKeys(method) as string[])
+    Reflect.defineMetadata(key, Reflect.getMetadata(key, method), descriptor.value as object);
+};
+
 @Controller()
 class Pages {
   @Post('fill')
@@ -73,6 +83,12 @@ class Pages {
     return { views: session.get('views') ?? null };
   }
 
+  @Wrapped
+  @Get('wrapped')
+  wrapped(@NestSession() session: Session<Data>) {
+    return { views: session.get('views') ?? null };
+  }
+
   @Get('request')
   async request(@Req() request: { session: Session<Data> }, @Session() session: Session<Data>) {
     return { same: request.session === session && (await request.session.load()) === session };
@@ -82,6 +98,15 @@ class Pages {
   push(@Session('cart') cart: Data['cart']) {
     cart.items.push('rice'); // nested changes are seen through the parameter too
     return {};
+  }
+}
+
+@Controller()
+class Heirs extends Pages {
+  @Wrapped
+  @Get('heirs/:id')
+  heirs(@Param('id') id: string, @NestSession() session: Session<Data>) {
+    return { id, views: session.get('views') ?? null };
   }
 }
 
@@ -104,7 +129,7 @@ describe.each(platforms)('@Session() · %s', (platform) => {
   let browser: Browser;
   beforeAll(async () => {
     const setUp = (nest: TestApp['app']) => nest.useGlobalPipes(new RecordingPipe());
-    app = await startApp({ platform, controllers: [Pages, Unloaded], setUp });
+    app = await startApp({ platform, controllers: [Heirs, Unloaded], setUp });
   });
   afterAll(() => app.close());
   beforeEach(async () => {
@@ -139,6 +164,14 @@ describe.each(platforms)('@Session() · %s', (platform) => {
 
   it('is loaded for Nest’s own @Session() too', async () => {
     expect((await browser.get('/nests-own-alone')).json()).toEqual({ views: 2 });
+  });
+
+  it('is loaded for Nest’s own @Session() also where a decorator has wrapped the handler', async () => {
+    for (const visitor of [browser, new Browser(app.url)]) {
+      const views = visitor === browser ? 2 : null;
+      expect((await visitor.get('/wrapped')).json()).toEqual({ views });
+      expect((await visitor.get('/heirs/7')).json()).toEqual({ id: '7', views });
+    }
   });
 
   it('saves what is changed inside a value that came as a parameter', async () => {

@@ -123,6 +123,44 @@ describe.each(platforms)('load · %s', (platform) => {
     expect(seenByMiddleware).toEqual([null, 1]);
   });
 
+  it("'eager' is before what main.ts gives to app.use(), and the session is there", async () => {
+    const seen: unknown[] = [];
+    app = await startApp({
+      platform,
+      controllers: [Pages],
+      session: { load: 'eager' },
+      setUp: (nest) =>
+        nest.use((request: { session: Data }, _: unknown, next: () => void) => {
+          seen.push(request.session.get('views') ?? null);
+          next();
+        }),
+    });
+    const browser = new Browser(app.url);
+    await browser.post('/start');
+    const answer = await browser.get('/unused');
+    expect([seen, answer.headers.get('vary')]).toEqual([[null, 1], 'Cookie']);
+  });
+
+  it("'lazy' has request.session for every middleware, which loads it by itself", async () => {
+    const seen: unknown[] = [];
+    const look = (request: { session: Data }, _: unknown, next: (error?: unknown) => void) => {
+      request.session
+        .load()
+        .then((session) => void seen.push(session.get('views') ?? null))
+        .then(() => next(), next);
+    };
+    app = await startApp({
+      platform,
+      controllers: [Pages],
+      middleware: look,
+      setUp: (nest) => nest.use(look),
+    });
+    const browser = new Browser(app.url);
+    await browser.post('/start');
+    await browser.get('/unused');
+    expect(seen).toEqual([null, null, 1, 1]);
+  });
+
   it("'eager' answers 503 when the store fails", async () => {
     app = await start(platform, 'eager');
     const browser = new Browser(app.url);
@@ -134,5 +172,45 @@ describe.each(platforms)('load · %s', (platform) => {
       503,
       'The session is not available at the moment.',
     ]);
+  });
+});
+
+interface FastifyInstance {
+  addHook(name: 'onRequest', hook: (request: { session: Data }) => Promise<void>): unknown;
+  register(plugin: (context: FastifyInstance) => Promise<void>): unknown;
+  get(path: string, handler: (request: { session: Data }) => Promise<unknown>): unknown;
+}
+
+describe.each(['lazy', 'eager'] as const)("hooks of Fastify that main.ts adds · load: '%s'", (load) => {
+  let app: TestApp;
+  afterEach(() => app.close());
+
+  /** What a session's reader has to do. */
+  const viewsOf = async ({ session }: { session: Data }) =>
+    (load === 'eager' ? session : await session.load()).get('views') ?? null;
+
+  it('find the session, in contexts of plugins, too', async () => {
+    const seen: unknown[] = [];
+    app = await startApp({
+      platform: 'fastify',
+      controllers: [Pages],
+      session: { load },
+      setUp: async (nest) => {
+        const fastify = nest.getHttpAdapter().getInstance() as FastifyInstance;
+        fastify.addHook('onRequest', async (request) => {
+          seen.push(await viewsOf(request));
+        });
+        await fastify.register(async (context) => {
+          context.addHook('onRequest', async (request) => {
+            seen.push(await viewsOf(request));
+          });
+          context.get('/plugin', async (request) => ({ views: await viewsOf(request) }));
+        });
+      },
+    });
+    const browser = new Browser(app.url);
+    await browser.post('/start');
+    expect((await browser.get('/plugin')).json()).toEqual({ views: 1 });
+    expect(seen).toEqual([null, 1, 1]);
   });
 });

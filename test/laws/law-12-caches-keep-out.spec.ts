@@ -161,10 +161,11 @@ describeLaw('law 12: caches keep out', options, (law) => {
     expect(await caching('/static-view', visitor)).toEqual([null, null]);
   });
 
-  it('a view of a visitor without a cookie says nothing', async () => {
+  it('a view of a visitor without a cookie varies as that of any other, and asks no store', async () => {
     law.forget();
-    expect((await law.visitor().get('/greeting')).text).toBe('Hello');
-    expect(await caching('/greeting')).toEqual([null, null]);
+    expect((await law.visitor().get('/greeting')).text).toBe('Hello ');
+    expect(await caching('/greeting')).toEqual(['Cookie', 'private']);
+    expect(await caching('/static-view')).toEqual([null, null]);
     expect(law.commands).toEqual([]);
   });
 

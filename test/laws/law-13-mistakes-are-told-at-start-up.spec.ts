@@ -206,6 +206,17 @@ describe('law 13: mistakes are told at start-up', () => {
     await expect(starting).rejects.toThrow(/Another session library claims request.session/);
   });
 
+  it('sees express-session in a Router, too, and names it', async () => {
+    const { default: session } = await import('express-session');
+    const { Router } = await import('express');
+    const inner = Router().use(session({ secret: SECRET, resave: false, saveUninitialized: false }));
+    const starting = startApp({
+      platform: 'express',
+      setUp: (nest) => nest.use('/legacy', Router().use('/shop', inner)),
+    });
+    await expect(starting).rejects.toThrow(/^express-session is there, by app.use\(\) or in a Router/);
+  });
+
   it('refuses a library that puts its own session on the request, at the first request', async () => {
     const app = await startApp({
       platform: 'express',
