@@ -20,11 +20,13 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import type { SessionAuthOptions } from './auth/auth-options.js';
-import { AUTH_EXPORTS, authProviders } from './auth/auth-providers.js';
+import { AUTH_EXPORTS, AUTH_IS_MISSING, authProviders } from './auth/auth-providers.js';
 import { LoginRedirectFilter } from './auth/login-redirect.filter.js';
 import { type ResolvedAuthOptions, resolveAuthOptions } from './auth/resolve-auth-options.js';
+import { SessionAuth } from './auth/session-auth.js';
 import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
+import { isProvidable } from './options/check-store.js';
 import { resolveOptions, type ResolvedSessionOptions } from './options/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
 import { Sessions } from './detached/sessions.js';
@@ -55,6 +57,12 @@ import {
 export type SessionStoreOption = SessionStoreClass | SessionStoreProvider | DynamicModule;
 
 export interface SessionModuleOptions extends SessionOptions {
+  /**
+   * [required] Where sessions are kept: `TypeOrmSessionStore`, `RedisSessionStore.with({ url })`, `MemorySessionStore` in
+   * development … A class and not an instance: Nest makes it, injects what it needs, and a test overrides it by
+   * `overrideProvider(SessionStore)`. Or `{ useClass | useFactory | useExisting | useValue, inject, imports }`, or a
+   * dynamic module that exports `SessionStore`.
+   */
   store: SessionStoreOption;
   /** Logins: who your users are, and what routes ask of them. */
   auth?: SessionAuthOptions;
@@ -72,6 +80,7 @@ export interface SessionModuleAsyncOptions {
   useFactory?: (...args: never[]) => SessionOptions | Promise<SessionOptions>;
   useClass?: Type<SessionOptionsFactory>;
   useExisting?: unknown;
+  /** [required] As in `forRoot`. It stands here and not in what the factory returns: Nest has to know it before. */
   store: SessionStoreOption;
   /** Logins: who your users are, and what routes ask of them. */
   auth?: SessionAuthOptions;
@@ -106,13 +115,39 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
     if (auth.required && guard) config.addGlobalGuard(guard);
   }
 
+  /**
+   * Sessions by options that are written down, or read from the environment.
+   *
+   * Wrong ones are told when the application starts, all at once, by a SessionOptionsError.
+   *
+   * @example
+   * SessionModule.forRoot({
+   *   store: TypeOrmSessionStore,
+   *   secret: process.env.SESSION_SECRET,
+   *   auth: { users: AppUsers, loginUrl: '/login' }, // if users log in
+   * })
+   */
   static forRoot(options: SessionModuleOptions): DynamicModule {
     const { store, auth, ...rest } = options;
     return sessionModule(store, auth, [{ provide: SESSION_OPTIONS, useValue: rest }]);
   }
 
+  /**
+   * Sessions by options that another provider makes; `store` and `auth` stand beside the factory.
+   *
+   * @throws SessionOptionsError at once, where no factory is named
+   * @example
+   * SessionModule.forRootAsync({
+   *   store: TypeOrmSessionStore,
+   *   inject: [ConfigService],
+   *   useFactory: (config: ConfigService) => ({ secret: config.getOrThrow<string>('SESSION_SECRET') }),
+   * })
+   */
   static forRootAsync(options: SessionModuleAsyncOptions): DynamicModule {
-    return sessionModule(options.store, options.auth, optionsProviders(options), options.imports);
+    const problems = Object.keys(options)
+      .filter((name) => !ASYNC_OPTIONS.has(name))
+      .map((name) => `${name} is not an option of forRootAsync: return it from useFactory, { ${name} }.`);
+    return sessionModule(options.store, options.auth, optionsProviders(options), options.imports, problems);
   }
 
   configure(_consumer: MiddlewareConsumer): void {
@@ -127,13 +162,24 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
   }
 }
 
+const ASYNC_OPTIONS = new Set<string>([
+  'imports',
+  'inject',
+  'useFactory',
+  'useClass',
+  'useExisting',
+  'store',
+  'auth',
+] satisfies (keyof SessionModuleAsyncOptions)[]);
+
 function sessionModule(
-  store: SessionStoreOption | undefined,
+  given: SessionStoreOption | undefined,
   auth: SessionAuthOptions | undefined,
   providers: Provider[],
   imports: ModuleMetadata['imports'] = [],
+  problems: string[] = [],
 ): DynamicModule {
-  const problems: string[] = [];
+  const store = isProvidable(given, problems) ? given : undefined;
   const resolvedAuth = auth && resolveAuthOptions(auth, problems);
   return {
     module: SessionModule,
@@ -144,7 +190,7 @@ function sessionModule(
       ...storeProviders(store),
       {
         provide: RESOLVED_SESSION_OPTIONS,
-        useFactory: (options: SessionOptions) => resolveOptions(options, store !== undefined, problems),
+        useFactory: (options: SessionOptions) => resolveOptions(options, given !== undefined, problems),
         inject: [SESSION_OPTIONS],
       },
       { provide: SessionClock, useClass: SystemClock },
@@ -174,7 +220,7 @@ function sessionModule(
         inject: [RESOLVED_SESSION_OPTIONS, SessionCsrfGuard],
       },
       { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
-      ...(auth && resolvedAuth ? authProviders(auth, resolvedAuth) : []),
+      ...(auth && resolvedAuth ? authProviders(auth, resolvedAuth) : [AUTH_IS_MISSING]),
     ],
     exports: [
       ...(isModule(store) ? [] : [SessionStore]),
@@ -193,7 +239,7 @@ function sessionModule(
       SESSION_STORE,
       SESSION_CLOCK,
       SESSION_COOKIE_CODEC,
-      ...(auth ? AUTH_EXPORTS : []),
+      ...(auth ? AUTH_EXPORTS : [SessionAuth]),
     ],
   };
 }

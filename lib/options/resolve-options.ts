@@ -54,7 +54,7 @@ export function resolveOptions(
   const problems = [...otherProblems];
   if (!hasStore) problems.push('store is missing: write store: MemorySessionStore, or TypeOrmSessionStore.');
   checkNames(options, KNOWN_OPTIONS, '', problems);
-  const secrets = [options.secret ?? []].flat();
+  const secrets = [options.secret ?? []].flat() as string[]; // what is none is told in the next line
   checkSecrets(secrets, problems);
   const timeouts = resolveTimeouts(options, problems);
   const maxSize = options.maxSize ?? 256 * 1024;
@@ -82,7 +82,7 @@ export function resolveOptions(
 }
 
 const KNOWN_OPTIONS = new Set<string>([
-  ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
+  ...['secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
   ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug', 'sweep'],
   ...['saveEveryRequest', 'unconfirmedTimeout'],
 ]);
@@ -106,12 +106,23 @@ const HINTS: Record<string, string> = {
   name: 'write cookie: { name }',
   secrets: 'write secret: [first, second]',
   auth: 'write it beside store, in forRootAsync({ store, auth, useFactory })',
+  store: 'write it beside useFactory, in forRootAsync({ store, useFactory })',
+  users: 'write auth: { users }',
+  loginUrl: 'write auth: { users, loginUrl }',
+  genid: 'leave it out, ids are 256 random bits',
+  proxy: 'leave it out, the platform says whom it trusts: see trust proxy in README.md',
+  unset: 'leave it out, `await session.flush()` ends a session',
+  expires: 'write absoluteTimeout',
+  ...Object.fromEntries(
+    ['domain', 'path', 'secure', 'httpOnly', 'sameSite'].map((name) => [name, `write cookie: { ${name} }`]),
+  ),
 };
 
 function checkNames(options: object, known: Set<string>, prefix: string, problems: string[]): void {
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue;
-    const hint = HINTS[prefix + name] ?? `the options are ${[...known].join(', ')}`;
+    const all = prefix === '' ? ['store', 'auth', ...known] : [...known]; // forRoot takes these two out before
+    const hint = HINTS[prefix + name] ?? `the options are ${all.join(', ')}`;
     problems.push(`${prefix}${name} is not an option: ${hint}.`);
   }
 }

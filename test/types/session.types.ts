@@ -48,6 +48,17 @@ export function undeclared(session: Session<Record<never, never>>): unknown {
   return views;
 }
 
+// What the start tells need not be told by the compiler: an environment may lack it.
+SessionModule.forRoot({ store: MemorySessionStore, secret: process.env.SESSION_SECRET });
+SessionModule.forRoot({
+  store: MemorySessionStore,
+  secret: [process.env.SESSION_SECRET, process.env.OLD_SECRET],
+});
+// @ts-expect-error a secret is not forgotten, though it may be missing
+SessionModule.forRoot({ store: MemorySessionStore });
+// @ts-expect-error a class, or { useValue }
+SessionModule.forRoot({ store: new MemorySessionStore(), secret: 'x' });
+
 // @ts-expect-error a store is required
 SessionModule.forRoot({ secret: 'x' });
 SessionModule.forRoot({ store: MemorySessionStore, secret: ['new', 'old'], idleTimeout: '14d' });
