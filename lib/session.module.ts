@@ -19,6 +19,7 @@ import {
   HttpAdapterHost,
   ModulesContainer,
 } from '@nestjs/core';
+import { hasLoginPages } from './auth/access-rule.js';
 import type { SessionAuthOptions } from './auth/auth-options.js';
 import { AUTH_EXPORTS, AUTH_IS_MISSING, authProviders } from './auth/auth-providers.js';
 import { LoginRedirectFilter } from './auth/login-redirect.filter.js';
@@ -105,12 +106,12 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
     @Optional() @Inject(SessionGuard) guard?: SessionGuard,
   ) {
     refuseSecondRegistration(modules);
-    if (config && sessions && hasPassiveControllers(modules))
+    if (config && sessions && someController(modules, hasPassiveRoutes))
       config.addGlobalGuard(new PassiveGuard(sessions));
     if (!config || !auth) return;
     // Before all enhancers of the application: of filters Nest asks the last one first, so that theirs win, and of guards the
     // first, so that theirs find a user. An APP_GUARD would cost every route also where none is required.
-    if (auth.loginUrl ?? auth.secondFactorUrl ?? auth.confirmUrl)
+    if (auth.loginUrl ?? auth.secondFactorUrl ?? auth.confirmUrl ?? someController(modules, hasLoginPages))
       config.addGlobalFilter(new LoginRedirectFilter(host));
     if (auth.required && guard) config.addGlobalGuard(guard);
   }
@@ -281,9 +282,12 @@ function optionsProviders(options: SessionModuleAsyncOptions): Provider[] {
   return useClass ? [useClass, provider] : [provider];
 }
 
-function hasPassiveControllers(modules: ModulesContainer): boolean {
+function someController(
+  modules: ModulesContainer,
+  has: (controller: { readonly prototype: object }) => boolean,
+): boolean {
   const controllers = [...modules.values()].flatMap((each) => [...each.controllers.values()]);
-  return controllers.some(({ metatype }) => typeof metatype === 'function' && hasPassiveRoutes(metatype));
+  return controllers.some(({ metatype }) => typeof metatype === 'function' && has(metatype));
 }
 
 function refuseSecondRegistration(modules: ModulesContainer): void {

@@ -11,7 +11,7 @@ const WHAT_IT_IS =
  */
 export function isProvidable(store: unknown, problems: string[]): boolean {
   if (store === undefined || typeof store === 'function') return true;
-  const given: object = Object(store);
+  const given = Object(store) as object;
   if (isStore(given)) {
     problems.push(
       `store is an instance: write the class (store: ${nameOf(given)}), so that Nest makes it and a test can override it; ` +
