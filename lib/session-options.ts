@@ -83,6 +83,11 @@ export interface SessionOptions {
   maxSize?: number;
   /** ['lazy'] `eager` loads in a middleware, before guards and Passport, for requests that carry a valid cookie. */
   load?: 'lazy' | 'eager';
+  /**
+   * [false] Browsers reach this application by HTTPS alone, whatever the platform calls a request: for TLS that ends at a
+   * proxy or load balancer which sends no `X-Forwarded-Proto`. Cookies are Secure then.
+   */
+  alwaysHttps?: boolean;
   /** [false] Tells the way of each session as lines of the log, at Nest's debug level under the context `Session`. */
   debug?: boolean;
   cookie?: SessionCookieOptions;

@@ -28,6 +28,7 @@ export interface ResolvedSessionOptions {
   readonly load: 'lazy' | 'eager';
   readonly serializer: SessionSerializer;
   readonly debug: boolean;
+  readonly alwaysHttps: boolean;
   readonly persistent: boolean;
   readonly cookie: ResolvedCookieOptions;
   readonly csrf: ResolvedCsrfOptions;
@@ -69,6 +70,8 @@ export function resolveOptions(
     problems.push('serializer needs two functions: { stringify, parse }.');
   const debug = options.debug ?? false;
   if (typeof debug !== 'boolean') problems.push('debug is true or false.');
+  const alwaysHttps = options.alwaysHttps ?? false;
+  checkAlwaysHttps(options, problems);
   const cookie = resolveCookie(options.cookie ?? {}, problems);
   if (typeof options.csrf === 'object' && options.csrf !== null)
     checkNames(options.csrf, KNOWN_CSRF_OPTIONS, 'csrf.', problems);
@@ -78,13 +81,13 @@ export function resolveOptions(
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
   const rest = { saveEveryRequest, maxSize, load, serializer, debug, cookie, csrf, persistent, sweep };
-  return Object.freeze({ secrets, ...timeouts, ...rest });
+  return Object.freeze({ secrets, alwaysHttps, ...timeouts, ...rest });
 }
 
 const KNOWN_OPTIONS = new Set<string>([
   ...['secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
   ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug', 'sweep'],
-  ...['saveEveryRequest', 'unconfirmedTimeout'],
+  ...['saveEveryRequest', 'unconfirmedTimeout', 'alwaysHttps'],
 ]);
 
 const KNOWN_CSRF_OPTIONS = new Set<string>(['trustedOrigins', 'everyone', 'requireToken']);
@@ -186,6 +189,13 @@ function checkSaveEveryRequest({ saveEveryRequest, touchEvery }: SessionOptions,
     problems.push(
       'saveEveryRequest writes at every request, touchEvery says how seldom: leave one of them out, best saveEveryRequest.',
     );
+}
+
+function checkAlwaysHttps({ alwaysHttps, cookie }: SessionOptions, problems: string[]): void {
+  if (alwaysHttps !== undefined && typeof alwaysHttps !== 'boolean')
+    problems.push('alwaysHttps is true or false.');
+  if (alwaysHttps === true && cookie?.secure === false)
+    problems.push('alwaysHttps and cookie.secure false contradict each other: leave cookie.secure out.');
 }
 
 function resolveCookie(cookie: SessionCookieOptions, problems: string[]): ResolvedCookieOptions {

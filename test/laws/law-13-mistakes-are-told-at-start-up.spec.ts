@@ -95,6 +95,12 @@ describe('law 13: mistakes are told at start-up', () => {
     ],
     ['a sweep of nothing', { sweep: { batchSize: 0 } }, /sweep.batchSize is a number of sessions/],
     ['an option of express-session', { resave: false }, /resave is not an option: leave it out/],
+    ['alwaysHttps as a text', { alwaysHttps: 'yes' }, /alwaysHttps is true or false/],
+    [
+      'a cookie that is not Secure where all is HTTPS',
+      { alwaysHttps: true, cookie: { secure: false } },
+      /alwaysHttps and cookie.secure false contradict each other/,
+    ],
     ['csrf as a text', { csrf: 'on' }, /csrf is true, or an object/],
     ['csrf: null', { csrf: null }, /csrf is true, or an object/],
     [
