@@ -80,6 +80,7 @@ export { type SessionHealth, SessionHealthIndicator } from './health/session-hea
 export { SessionCookieCodec, type VerifiedId } from './http/cookie-codec.js';
 export { Passive } from './http/passive.decorator.js';
 export { Session } from './http/session.decorator.js';
+export type { WithSession } from './http/with-session.js';
 export {
   SessionModule,
   type SessionModuleAsyncOptions,

@@ -56,8 +56,12 @@ export interface SessionSweepOptions {
 
 /** Everything but the store: what `forRootAsync`'s factory returns. Durations are seconds, or `'30m'`, `'14d'`. */
 export interface SessionOptions {
-  /** At least 32 characters. An array: the first signs, all verify, so that a secret can be replaced. */
-  secret: string | readonly string[];
+  /**
+   * At least 32 characters. An array: the first signs, all verify, so that a secret can be replaced.
+   *
+   * The type takes undefined, so that `secret: process.env.SESSION_SECRET` compiles: the start tells when it is missing.
+   */
+  secret: string | readonly (string | undefined)[] | undefined;
   /** ['14d'] A session ends when nobody used it for so long. Adapts to a shorter `absoluteTimeout`. */
   idleTimeout?: Duration;
   /** ['30d'] A session ends so long after its start, whatever happens. Adapts to a longer `idleTimeout`. */
@@ -79,6 +83,11 @@ export interface SessionOptions {
   maxSize?: number;
   /** ['lazy'] `eager` loads in a middleware, before guards and Passport, for requests that carry a valid cookie. */
   load?: 'lazy' | 'eager';
+  /**
+   * [false] Browsers reach this application by HTTPS alone, whatever the platform calls a request: for TLS that ends at a
+   * proxy or load balancer which sends no `X-Forwarded-Proto`. Cookies are Secure then.
+   */
+  alwaysHttps?: boolean;
   /** [false] Tells the way of each session as lines of the log, at Nest's debug level under the context `Session`. */
   debug?: boolean;
   cookie?: SessionCookieOptions;

@@ -19,12 +19,15 @@ import {
   HttpAdapterHost,
   ModulesContainer,
 } from '@nestjs/core';
+import { hasLoginPages } from './auth/access-rule.js';
 import type { SessionAuthOptions } from './auth/auth-options.js';
-import { AUTH_EXPORTS, authProviders } from './auth/auth-providers.js';
+import { AUTH_EXPORTS, AUTH_IS_MISSING, authProviders } from './auth/auth-providers.js';
 import { LoginRedirectFilter } from './auth/login-redirect.filter.js';
 import { type ResolvedAuthOptions, resolveAuthOptions } from './auth/resolve-auth-options.js';
+import { SessionAuth } from './auth/session-auth.js';
 import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
+import { isProvidable } from './options/check-store.js';
 import { resolveOptions, type ResolvedSessionOptions } from './options/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
 import { Sessions } from './detached/sessions.js';
@@ -55,6 +58,12 @@ import {
 export type SessionStoreOption = SessionStoreClass | SessionStoreProvider | DynamicModule;
 
 export interface SessionModuleOptions extends SessionOptions {
+  /**
+   * [required] Where sessions are kept: `TypeOrmSessionStore`, `RedisSessionStore.with({ url })`, `MemorySessionStore` in
+   * development … A class and not an instance: Nest makes it, injects what it needs, and a test overrides it by
+   * `overrideProvider(SessionStore)`. Or `{ useClass | useFactory | useExisting | useValue, inject, imports }`, or a
+   * dynamic module that exports `SessionStore`.
+   */
   store: SessionStoreOption;
   /** Logins: who your users are, and what routes ask of them. */
   auth?: SessionAuthOptions;
@@ -72,6 +81,7 @@ export interface SessionModuleAsyncOptions {
   useFactory?: (...args: never[]) => SessionOptions | Promise<SessionOptions>;
   useClass?: Type<SessionOptionsFactory>;
   useExisting?: unknown;
+  /** [required] As in `forRoot`. It stands here and not in what the factory returns: Nest has to know it before. */
   store: SessionStoreOption;
   /** Logins: who your users are, and what routes ask of them. */
   auth?: SessionAuthOptions;
@@ -99,23 +109,49 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
     @Optional() @Inject(SessionGuard) guard?: SessionGuard,
   ) {
     refuseSecondRegistration(modules);
-    if (config && sessions && hasPassiveControllers(modules))
+    if (config && sessions && someController(modules, hasPassiveRoutes))
       config.addGlobalGuard(new PassiveGuard(sessions));
     if (!config || !auth) return;
     // Before all enhancers of the application: of filters Nest asks the last one first, so that theirs win, and of guards the
     // first, so that theirs find a user. An APP_GUARD would cost every route also where none is required.
-    if (auth.loginUrl ?? auth.secondFactorUrl ?? auth.confirmUrl)
+    if (auth.loginUrl ?? auth.secondFactorUrl ?? auth.confirmUrl ?? someController(modules, hasLoginPages))
       config.addGlobalFilter(new LoginRedirectFilter(host));
     if (auth.required && guard) config.addGlobalGuard(guard);
   }
 
+  /**
+   * Sessions by options that are written down, or read from the environment.
+   *
+   * Wrong ones are told when the application starts, all at once, by a SessionOptionsError.
+   *
+   * @example
+   * SessionModule.forRoot({
+   *   store: TypeOrmSessionStore,
+   *   secret: process.env.SESSION_SECRET,
+   *   auth: { users: AppUsers, loginUrl: '/login' }, // if users log in
+   * })
+   */
   static forRoot(options: SessionModuleOptions): DynamicModule {
     const { store, auth, ...rest } = options;
     return sessionModule(store, auth, [{ provide: SESSION_OPTIONS, useValue: rest }]);
   }
 
+  /**
+   * Sessions by options that another provider makes; `store` and `auth` stand beside the factory.
+   *
+   * @throws SessionOptionsError at once, where no factory is named
+   * @example
+   * SessionModule.forRootAsync({
+   *   store: TypeOrmSessionStore,
+   *   inject: [ConfigService],
+   *   useFactory: (config: ConfigService) => ({ secret: config.getOrThrow<string>('SESSION_SECRET') }),
+   * })
+   */
   static forRootAsync(options: SessionModuleAsyncOptions): DynamicModule {
-    return sessionModule(options.store, options.auth, optionsProviders(options), options.imports);
+    const problems = Object.keys(options)
+      .filter((name) => !ASYNC_OPTIONS.has(name))
+      .map((name) => `${name} is not an option of forRootAsync: return it from useFactory, { ${name} }.`);
+    return sessionModule(options.store, options.auth, optionsProviders(options), options.imports, problems);
   }
 
   configure(_consumer: MiddlewareConsumer): void {
@@ -131,13 +167,24 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
   }
 }
 
+const ASYNC_OPTIONS = new Set<string>([
+  'imports',
+  'inject',
+  'useFactory',
+  'useClass',
+  'useExisting',
+  'store',
+  'auth',
+] satisfies (keyof SessionModuleAsyncOptions)[]);
+
 function sessionModule(
-  store: SessionStoreOption | undefined,
+  given: SessionStoreOption | undefined,
   auth: SessionAuthOptions | undefined,
   providers: Provider[],
   imports: ModuleMetadata['imports'] = [],
+  problems: string[] = [],
 ): DynamicModule {
-  const problems: string[] = [];
+  const store = isProvidable(given, problems) ? given : undefined;
   const resolvedAuth = auth && resolveAuthOptions(auth, problems);
   return {
     module: SessionModule,
@@ -148,7 +195,7 @@ function sessionModule(
       ...storeProviders(store),
       {
         provide: RESOLVED_SESSION_OPTIONS,
-        useFactory: (options: SessionOptions) => resolveOptions(options, store !== undefined, problems),
+        useFactory: (options: SessionOptions) => resolveOptions(options, given !== undefined, problems),
         inject: [SESSION_OPTIONS],
       },
       { provide: SessionClock, useClass: SystemClock },
@@ -178,7 +225,7 @@ function sessionModule(
         inject: [RESOLVED_SESSION_OPTIONS, SessionCsrfGuard],
       },
       { provide: APP_INTERCEPTOR, useClass: SessionInterceptor },
-      ...(auth && resolvedAuth ? authProviders(auth, resolvedAuth) : []),
+      ...(auth && resolvedAuth ? authProviders(auth, resolvedAuth) : [AUTH_IS_MISSING]),
     ],
     exports: [
       ...(isModule(store) ? [] : [SessionStore]),
@@ -197,7 +244,7 @@ function sessionModule(
       SESSION_STORE,
       SESSION_CLOCK,
       SESSION_COOKIE_CODEC,
-      ...(auth ? AUTH_EXPORTS : []),
+      ...(auth ? AUTH_EXPORTS : [SessionAuth]),
     ],
   };
 }
@@ -239,9 +286,12 @@ function optionsProviders(options: SessionModuleAsyncOptions): Provider[] {
   return useClass ? [useClass, provider] : [provider];
 }
 
-function hasPassiveControllers(modules: ModulesContainer): boolean {
+function someController(
+  modules: ModulesContainer,
+  has: (controller: { readonly prototype: object }) => boolean,
+): boolean {
   const controllers = [...modules.values()].flatMap((each) => [...each.controllers.values()]);
-  return controllers.some(({ metatype }) => typeof metatype === 'function' && hasPassiveRoutes(metatype));
+  return controllers.some(({ metatype }) => typeof metatype === 'function' && has(metatype));
 }
 
 function refuseSecondRegistration(modules: ModulesContainer): void {

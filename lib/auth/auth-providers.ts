@@ -1,4 +1,5 @@
-import type { ModuleMetadata, Provider } from '@nestjs/common';
+import { type ModuleMetadata, type Provider, Scope } from '@nestjs/common';
+import { SessionOptionsError } from '../errors.js';
 import {
   RESOLVED_AUTH_OPTIONS,
   RESOLVED_SESSION_OPTIONS,
@@ -33,6 +34,20 @@ export const AUTH_EXPORTS: NonNullable<ModuleMetadata['exports']> = [
   SESSION_USERS,
   RESOLVED_AUTH_OPTIONS,
 ];
+
+/**
+ * Stands for `SessionAuth` where logins are not configured: Nest would say that a provider is missing, and not which
+ * option. Transient, so that it is asked for only by who injects it.
+ */
+export const AUTH_IS_MISSING: Provider = {
+  provide: SessionAuth,
+  scope: Scope.TRANSIENT,
+  useFactory: () => {
+    throw new SessionOptionsError([
+      'auth is missing, but SessionAuth is injected: write auth: { users: AppUsers } beside store.',
+    ]);
+  },
+};
 
 /** The class is provided under its own name too, so that a test can override it. */
 function usersProviders(users: SessionUsersOption | undefined): Provider[] {

@@ -1,11 +1,13 @@
 import { durationMs } from '../core/duration.js';
 import type { MaxSessionsOptions, SessionAuthOptions } from './auth-options.js';
-import { safeNext } from './safe-next.js';
+import { isPage } from './safe-next.js';
 
 /** The options of logins as the framework uses them: complete, checked, in milliseconds. */
 export interface ResolvedAuthOptions {
   readonly loginUrl: string | undefined;
+  /** undefined: the login page of the route */
   readonly secondFactorUrl: string | undefined;
+  /** undefined: the login page of the route */
   readonly confirmUrl: string | undefined;
   readonly required: boolean;
   readonly maxSessions: Readonly<MaxSessionsOptions> | undefined;
@@ -32,11 +34,10 @@ export function resolveAuthOptions(options: SessionAuthOptions, problems: string
     problems.push('auth.users is missing: write a class that implements SessionUserProvider.');
   checkFlags(options, problems);
   checkMaxSessions(options.maxSessions, problems);
-  const loginUrl = page('loginUrl', options.loginUrl, problems);
   return Object.freeze({
-    loginUrl,
-    secondFactorUrl: page('secondFactorUrl', options.secondFactorUrl, problems) ?? loginUrl,
-    confirmUrl: page('confirmUrl', options.confirmUrl, problems) ?? loginUrl,
+    loginUrl: page('loginUrl', options.loginUrl, problems),
+    secondFactorUrl: page('secondFactorUrl', options.secondFactorUrl, problems),
+    confirmUrl: page('confirmUrl', options.confirmUrl, problems),
     required: options.required ?? false,
     maxSessions: options.maxSessions && Object.freeze({ ...options.maxSessions }),
     rememberForMs: duration('rememberFor', options, problems),
@@ -61,7 +62,7 @@ function checkMaxSessions(maxSessions: MaxSessionsOptions | undefined, problems:
 }
 
 function page(name: string, url: string | undefined, problems: string[]): string | undefined {
-  if (url !== undefined && (typeof url !== 'string' || safeNext(url, '') !== url))
+  if (url !== undefined && !isPage(url))
     problems.push(`auth.${name} is no path of this site: write '/login'.`);
   return url;
 }

@@ -21,6 +21,11 @@ export function safeNext(next: unknown, fallback = '/'): string {
   return ([next, fallback].find(isShortPath) ?? '/').replace(NOT_IN_A_HEADER_OR_ATTRIBUTE, percentEncoded);
 }
 
+/** Whether an option names a page of this site, as `safeNext` would leave it. */
+export function isPage(url: unknown): url is string {
+  return typeof url === 'string' && safeNext(url, '') === url;
+}
+
 function isShortPath(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_LENGTH && isPathOfThisSite(value);
 }

@@ -11,7 +11,7 @@ import { type RejectReason, SessionEvents, subjectOf } from '../events/session-e
 import type { RequestSession } from '../http/request-session.js';
 import { type RawRequest, RequestSessions } from '../http/request-sessions.js';
 import { RESOLVED_AUTH_OPTIONS, SESSION_CLOCK } from '../tokens.js';
-import { ACCESS, type AccessMark, type AccessRule, combine } from './access-rule.js';
+import { type AccessRule, combine, markOn } from './access-rule.js';
 import { type LoginReason, loginPageFor } from './login-page.js';
 import type { ResolvedAuthOptions } from './resolve-auth-options.js';
 import { nobody, SessionAuth } from './session-auth.js';
@@ -64,12 +64,14 @@ export class SessionAccess {
   #admit(
     session: RequestSession,
     request: PlatformRequest,
-    { level, withinMs }: Exclude<AccessRule, 'public'>,
+    rule: Exclude<AccessRule, 'public'>,
     user: unknown,
   ): true {
+    const { level, withinMs } = rule;
     const auth = session.state?.auth;
-    if (user === undefined || !auth) throw this.#told(session, this.#refusal(session));
-    const { confirmUrl, secondFactorUrl } = this.options;
+    const { loginUrl, confirmUrl, secondFactorUrl } = this.#pagesFor(rule);
+    if (user === undefined || !auth)
+      throw this.#told(session, this.#refusal(session, loginUrl, secondFactorUrl));
     const at = provedAt(auth, level);
     if (at === undefined) {
       const page = this.#page(session, secondFactorUrl, 'second-factor');
@@ -99,8 +101,18 @@ export class SessionAccess {
     return refusal;
   }
 
-  #refusal(session: RequestSession): Error {
-    const { loginUrl, secondFactorUrl } = this.options;
+  /** The pages that a refused visitor of a route is sent to; a page that has no other one is the login page. */
+  #pagesFor(rule: Exclude<AccessRule, 'public'>) {
+    const { loginUrl = this.options.loginUrl } = rule;
+    const { secondFactorUrl = loginUrl, confirmUrl = loginUrl } = this.options;
+    return { loginUrl, secondFactorUrl, confirmUrl };
+  }
+
+  #refusal(
+    session: RequestSession,
+    loginUrl: string | undefined,
+    secondFactorUrl: string | undefined,
+  ): Error {
     const presence = session.state?.presence;
     if (this.auth.isPending(session))
       return new SecondFactorRequiredException(this.#page(session, secondFactorUrl, 'second-factor'));
@@ -121,10 +133,6 @@ export class SessionAccess {
     this.#rules.set(controller, rules.set(handler, rule));
     return rule;
   }
-}
-
-function markOn(target: object): AccessMark | undefined {
-  return Reflect.getMetadata(ACCESS, target) as AccessMark | undefined;
 }
 
 function requestOf(context: ExecutionContext): PlatformRequest {

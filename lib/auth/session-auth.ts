@@ -34,7 +34,13 @@ import {
 } from '../tokens.js';
 import { AuthHash } from './auth-hash.js';
 import type { SessionUserProvider } from './auth-options.js';
-import type { LoginOptions, LogoutOptions, SessionOfRequest, UserSession } from './login-options.js';
+import {
+  type LoginOptions,
+  type LogoutOptions,
+  rememberOf,
+  type SessionOfRequest,
+  type UserSession,
+} from './login-options.js';
 import type { ResolvedAuthOptions } from './resolve-auth-options.js';
 import { type Claim, SessionLimit } from './session-limit.js';
 import { UserSessions } from './user-sessions.js';
@@ -117,14 +123,15 @@ export class SessionAuth<User = unknown> implements UserSource {
       if (await this.#mustStartAnew(request, user, userId)) await request.replace();
       const now = this.clock.now();
       const at = Math.min(options.authenticatedAt?.getTime() ?? now, now);
-      const { remember = earlier?.remember, level } = options;
+      // The form of a second step has no box of its own: the first one's counts.
+      const remembered = options.remember == null ? earlier?.remember : undefined;
       this.#authenticate(request, 'login', user, userId, {
         at,
         since: at === now ? undefined : now,
         hash: await this.#users.newHash(user, userId),
-        level,
+        level: options.level,
         methods: union(earlier?.methods, options.methods),
-        remember,
+        remember: remembered ?? rememberOf(options),
         claim: claim?.id,
         meta: this.#metaOf(request),
       });
@@ -175,7 +182,7 @@ export class SessionAuth<User = unknown> implements UserSource {
   async pending(
     session: SessionOfRequest,
     user: User,
-    { remember, methods }: Pick<LoginOptions, 'remember' | 'methods'> = {},
+    options: Pick<LoginOptions, 'remember' | 'methods'> = {},
   ): Promise<void> {
     const request = await this.#open(session);
     const userId = this.#users.idOf(user);
@@ -183,7 +190,8 @@ export class SessionAuth<User = unknown> implements UserSource {
     await request.openRenamed(userId);
     if (await this.#mustStartAnew(request, user, userId)) await request.replace();
     const hash = await this.#users.newHash(user, userId);
-    const value = { userId, at: this.clock.now(), hash, remember, methods };
+    const { methods } = options;
+    const value = { userId, at: this.clock.now(), hash, remember: rememberOf(options), methods };
     stateOf(request).awaitSecondFactor(withoutUndefined(value));
   }
 

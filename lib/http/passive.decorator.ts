@@ -1,4 +1,5 @@
 import { SetMetadata } from '@nestjs/common';
+import { markableTargetsOf } from './markable-targets.js';
 
 /** The name of the mark in a route's metadata; a text, for both builds of the package. */
 const PASSIVE = 'nest-session.passive';
@@ -23,16 +24,7 @@ export function isPassive(handler: object, controller: object): boolean {
 
 /** Whether a controller has a passive route at all. */
 export function hasPassiveRoutes(controller: { readonly prototype: object }): boolean {
-  if (markOn(controller)) return true;
-  for (let each = controller.prototype; each && each !== Object.prototype; each = prototypeOf(each)) {
-    const methods = Object.values(Object.getOwnPropertyDescriptors(each)).map(
-      ({ value }) => value as unknown,
-    );
-    if (methods.some((method) => typeof method === 'function' && markOn(method))) return true;
-  }
-  return false;
+  return markableTargetsOf(controller).some(markOn);
 }
 
 const markOn = (target: object) => Reflect.getMetadata(PASSIVE, target) as boolean | undefined;
-
-const prototypeOf = (object: object) => Object.getPrototypeOf(object) as object;

@@ -65,6 +65,7 @@ export interface RequestSessionServices {
   readonly rotationGraceMs: number;
   /** A session that is written gives the browser its cookie anew. */
   readonly saveEveryRequest: boolean;
+  readonly alwaysHttps: boolean;
   readonly users?: UserSource;
 }
 
@@ -372,6 +373,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   #isSecureRequest: boolean | undefined;
 
   #askIsSecure(): boolean {
+    if (this.services.alwaysHttps) return true;
     const isSecure = this.exchange.isSecure();
     if (!isSecure && this.exchange.request.headers['x-forwarded-proto'] === 'https') {
       const message =

@@ -72,9 +72,10 @@ export class RequestSessions {
       ownBackendOf(store, { options, clock, events }) ??
       new StoredBackend(store, options, clock, events, codec);
     const cookie = new SessionCookie(options.cookie, backend);
-    const { rotationGraceMs, saveEveryRequest } = options;
+    const { rotationGraceMs, saveEveryRequest, alwaysHttps } = options;
     events.isDebugging ||= options.debug;
-    this.services = { backend, cookie, clock, events, csrfTokens, rotationGraceMs, saveEveryRequest, users };
+    const rest = { rotationGraceMs, saveEveryRequest, alwaysHttps, users };
+    this.services = { backend, cookie, clock, events, csrfTokens, ...rest };
   }
 
   /** This application's session of a raw request, if anything has asked for it. */

@@ -28,6 +28,7 @@ export interface ResolvedSessionOptions {
   readonly load: 'lazy' | 'eager';
   readonly serializer: SessionSerializer;
   readonly debug: boolean;
+  readonly alwaysHttps: boolean;
   readonly persistent: boolean;
   readonly cookie: ResolvedCookieOptions;
   readonly csrf: ResolvedCsrfOptions;
@@ -54,7 +55,7 @@ export function resolveOptions(
   const problems = [...otherProblems];
   if (!hasStore) problems.push('store is missing: write store: MemorySessionStore, or TypeOrmSessionStore.');
   checkNames(options, KNOWN_OPTIONS, '', problems);
-  const secrets = [options.secret ?? []].flat();
+  const secrets = [options.secret ?? []].flat() as string[]; // what is none is told in the next line
   checkSecrets(secrets, problems);
   const timeouts = resolveTimeouts(options, problems);
   const maxSize = options.maxSize ?? 256 * 1024;
@@ -69,6 +70,8 @@ export function resolveOptions(
     problems.push('serializer needs two functions: { stringify, parse }.');
   const debug = options.debug ?? false;
   if (typeof debug !== 'boolean') problems.push('debug is true or false.');
+  const alwaysHttps = options.alwaysHttps ?? false;
+  checkAlwaysHttps(options, problems);
   const cookie = resolveCookie(options.cookie ?? {}, problems);
   if (typeof options.csrf === 'object' && options.csrf !== null)
     checkNames(options.csrf, KNOWN_CSRF_OPTIONS, 'csrf.', problems);
@@ -78,13 +81,13 @@ export function resolveOptions(
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
   const rest = { saveEveryRequest, maxSize, load, serializer, debug, cookie, csrf, persistent, sweep };
-  return Object.freeze({ secrets, ...timeouts, ...rest });
+  return Object.freeze({ secrets, alwaysHttps, ...timeouts, ...rest });
 }
 
 const KNOWN_OPTIONS = new Set<string>([
-  ...['store', 'secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
+  ...['secret', 'idleTimeout', 'absoluteTimeout', 'touchEvery', 'rotationGrace', 'storeTimeout'],
   ...['maxSize', 'load', 'cookie', 'serializer', 'csrf', 'debug', 'sweep'],
-  ...['saveEveryRequest', 'unconfirmedTimeout'],
+  ...['saveEveryRequest', 'unconfirmedTimeout', 'alwaysHttps'],
 ]);
 
 const KNOWN_CSRF_OPTIONS = new Set<string>(['trustedOrigins', 'everyone', 'requireToken']);
@@ -106,12 +109,23 @@ const HINTS: Record<string, string> = {
   name: 'write cookie: { name }',
   secrets: 'write secret: [first, second]',
   auth: 'write it beside store, in forRootAsync({ store, auth, useFactory })',
+  store: 'write it beside useFactory, in forRootAsync({ store, useFactory })',
+  users: 'write auth: { users }',
+  loginUrl: 'write auth: { users, loginUrl }',
+  genid: 'leave it out, ids are 256 random bits',
+  proxy: 'leave it out, the platform says whom it trusts: see trust proxy in README.md',
+  unset: 'leave it out, `await session.flush()` ends a session',
+  expires: 'write absoluteTimeout',
+  ...Object.fromEntries(
+    ['domain', 'path', 'secure', 'httpOnly', 'sameSite'].map((name) => [name, `write cookie: { ${name} }`]),
+  ),
 };
 
 function checkNames(options: object, known: Set<string>, prefix: string, problems: string[]): void {
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue;
-    const hint = HINTS[prefix + name] ?? `the options are ${[...known].join(', ')}`;
+    const all = prefix === '' ? ['store', 'auth', ...known] : [...known]; // forRoot takes these two out before
+    const hint = HINTS[prefix + name] ?? `the options are ${all.join(', ')}`;
     problems.push(`${prefix}${name} is not an option: ${hint}.`);
   }
 }
@@ -175,6 +189,13 @@ function checkSaveEveryRequest({ saveEveryRequest, touchEvery }: SessionOptions,
     problems.push(
       'saveEveryRequest writes at every request, touchEvery says how seldom: leave one of them out, best saveEveryRequest.',
     );
+}
+
+function checkAlwaysHttps({ alwaysHttps, cookie }: SessionOptions, problems: string[]): void {
+  if (alwaysHttps !== undefined && typeof alwaysHttps !== 'boolean')
+    problems.push('alwaysHttps is true or false.');
+  if (alwaysHttps === true && cookie?.secure === false)
+    problems.push('alwaysHttps and cookie.secure false contradict each other: leave cookie.secure out.');
 }
 
 function resolveCookie(cookie: SessionCookieOptions, problems: string[]): ResolvedCookieOptions {

@@ -105,6 +105,26 @@ class AllPublic {
   }
 }
 
+@Controller('staff')
+@Authenticated({ loginUrl: '/staff/login' })
+class Staff {
+  @Get() page() {
+    return 'staff';
+  }
+  @Get('login') login() {
+    return 'guarded by mistake';
+  }
+  @Get('strong') @Authenticated({ level: 2 }) strong() {
+    return 'strong';
+  }
+  @Get('vault') @Authenticated({ loginUrl: '/vault/login', within: '10m' }) vault() {
+    return 'vault';
+  }
+  @Get('plain') @Authenticated({ loginUrl: undefined }) plain() {
+    return 'plain';
+  }
+}
+
 @Controller('inherited')
 class Inherited extends Closed {}
 
@@ -298,6 +318,48 @@ describe.each(platforms)('the guard on %s', (platform) => {
     expect(answer.setCookies).toEqual([]);
   });
 
+  it.each<[string, Partial<SessionAuthOptions>]>([
+    ['beside one of the module', { loginUrl: '/login' }],
+    ['where the module has none', {}],
+  ])('sends the pages of a controller to a login page of its own, %s', async (_, auth) => {
+    const { app, visitor } = await start(auth, { controllers: [Staff, People] });
+    const locationOf = async (browser: Browser, path: string) => {
+      const answer = await browser.get(path, html);
+      return [answer.status, answer.headers.get('location')];
+    };
+    expect(await locationOf(visitor(), '/staff')).toEqual([302, '/staff/login?next=%2Fstaff']);
+    expect(await locationOf(visitor(), '/staff/vault')).toEqual([302, '/vault/login?next=%2Fstaff%2Fvault']);
+    expect(await locationOf(visitor(), '/staff/plain')).toEqual(
+      auth.loginUrl ? [302, '/login?next=%2Fstaff%2Fplain'] : [401, null],
+    );
+    expect(await locationOf(visitor(), '/staff/login')).toEqual([401, null]); // not in circles
+    expect((await visitor().get('/staff', { accept: 'application/json' })).status).toBe(401);
+
+    const ada = await loggedIn(visitor(), newPerson());
+    expect(await locationOf(ada, '/staff/strong')).toEqual([
+      302,
+      '/staff/login?next=%2Fstaff%2Fstrong&reason=second-factor',
+    ]);
+    app.clock.advance('11m');
+    expect(await locationOf(ada, '/staff/vault')).toEqual([
+      302,
+      '/vault/login?next=%2Fstaff%2Fvault&reason=confirm',
+    ]);
+    app.clock.advance('15d');
+    expect(await locationOf(ada, '/staff')).toEqual([302, '/staff/login?next=%2Fstaff&reason=expired']);
+  });
+
+  it('sends to the pages of the module for other proofs, whatever login page a controller has', async () => {
+    const pages = { secondFactorUrl: '/otp', confirmUrl: '/confirm' };
+    const { app, visitor } = await start(pages, { controllers: [Staff, People] });
+    const ada = await loggedIn(visitor(), newPerson());
+    const strong = await ada.get('/staff/strong', html);
+    expect(strong.headers.get('location')).toBe('/otp?next=%2Fstaff%2Fstrong&reason=second-factor');
+    app.clock.advance('11m');
+    const vault = await ada.get('/staff/vault', html);
+    expect(vault.headers.get('location')).toBe('/confirm?next=%2Fstaff%2Fvault&reason=confirm');
+  });
+
   it('sends nothing but pages: programs and forms get the exception', async () => {
     const { visitor } = await start({ loginUrl: '/login' });
     expect((await visitor().get('/me', { accept: 'application/json' })).status).toBe(401);
@@ -454,12 +516,15 @@ describe('a route that needs a login, but no users are configured', () => {
     );
   });
 
-  it.each([{ within: '10' }, { within: 0 }, { level: NaN }])(
-    'refuses %p when the class is written',
-    (options) => {
-      expect(() => Authenticated(options)).toThrow(/@Authenticated\(\{ (within|level) \}\) takes/);
-    },
-  );
+  it.each([
+    { within: '10' },
+    { within: 0 },
+    { level: NaN },
+    { loginUrl: 'https://login.example' },
+    { loginUrl: '' },
+  ])('refuses %p when the class is written', (options) => {
+    expect(() => Authenticated(options)).toThrow(/@Authenticated\(\{ (within|level|loginUrl) \}\) takes/);
+  });
 });
 
 it('the exceptions are those of Nest: a filter that catches them catches ours', () => {

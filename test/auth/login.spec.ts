@@ -166,7 +166,30 @@ describeLaw('login and logout', options, (law) => {
     expect((await visitor.get('/read')).json()).toMatchObject({ user: null });
   });
 
-  it('remember: false ends with the browser, true outlives it, undefined is as the module says', async () => {
+  it.each([
+    ['that nobody ticked', undefined, false],
+    ['that was ticked', 'on', true],
+    ['of a client that sends true', true, true],
+    ['of a client that sends false', false, false],
+    ['of a client that sends null', null, false],
+    ['with a value of its own', 'Yes', true],
+    ['with a text that says no', 'false', false],
+    ['that sends nothing readable', { on: true }, false],
+  ])('a box %s is taken as the form sends it', async (_, remember, isRemembered) => {
+    for (const step of ['/login-by-form', '/first-factor-by-form']) {
+      const visitor = law.visitor();
+      const body = JSON.stringify({ user: newPerson().id, remember });
+      const answer = await visitor.request('POST', step, {
+        body,
+        headers: { 'content-type': 'application/json' },
+      });
+      expect(answer.status).toBe(201);
+      const last = step === '/login-by-form' ? answer : await visitor.post('/second-factor');
+      expect(/Max-Age=/.test(last.setCookies[0])).toBe(isRemembered);
+    }
+  });
+
+  it('remember: false ends with the browser, true outlives it, not named it is as the module says', async () => {
     const session = { auth: { users: AppUsers, rememberFor: '90d' }, cookie: { persistent: false } };
     const forgetful = await law.another({ session });
     const cookieOf = async (url: string, query: string) => {

@@ -1,4 +1,4 @@
-import { Controller, Get, Injectable, Module, type Provider } from '@nestjs/common';
+import { Controller, Get, Injectable, Module, Optional, type Provider } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import {
   Authenticated,
@@ -242,6 +242,32 @@ describe.each(platforms)('the user provider on %s', (platform) => {
 });
 
 describe('SessionAuth', () => {
+  const startWith = (dependent: Provider) =>
+    Test.createTestingModule({
+      imports: [SessionModule.forRoot({ store: MemorySessionStore, secret: SECRET })],
+      providers: [dependent],
+    }).compile();
+
+  it('says what is missing where it is injected and logins are not configured', async () => {
+    @Injectable()
+    class Passwords {
+      constructor(readonly auth: SessionAuth<Person>) {}
+    }
+    await expect(startWith(Passwords)).rejects.toThrow(
+      /auth is missing, but SessionAuth is injected: write auth: \{ users: AppUsers \} beside store/,
+    );
+  });
+
+  it('is undefined there for who can do without', async () => {
+    @Injectable()
+    class Greeting {
+      constructor(@Optional() readonly auth?: SessionAuth<Person>) {}
+    }
+    const module = await startWith(Greeting);
+    expect(module.get(Greeting).auth).toBeUndefined();
+    await module.close();
+  });
+
   it.each([undefined, null, '', NaN, {}, 'x'.repeat(256)])('takes %p for no id of a user', async (id) => {
     class Broken extends AppUsers {
       override idOf(): string {

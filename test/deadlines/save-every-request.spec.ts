@@ -1,4 +1,11 @@
-import { Controller, Get, InternalServerErrorException, Post, Req } from '@nestjs/common';
+import {
+  Controller,
+  type ExecutionContext,
+  Get,
+  InternalServerErrorException,
+  Post,
+  Req,
+} from '@nestjs/common';
 import { Passive, Session } from 'nest-session';
 import { platforms } from '../support/http-app.js';
 import { gate } from '../support/laws.js';
@@ -145,4 +152,36 @@ describe.each(platforms)('saveEveryRequest on %s', (platform) => {
       expect([answer.status, answer.setCookies]).toEqual([200, []]);
     },
   );
+});
+
+describe.each(platforms)("Django's SESSION_SAVE_EVERY_REQUEST on %s", (platform) => {
+  it('is saveEveryRequest with a global guard that loads each session, as docs/deadlines.md writes it', async () => {
+    const usesEach = {
+      canActivate: (context: ExecutionContext) =>
+        context
+          .switchToHttp()
+          .getRequest<{ session: AnySession }>()
+          .session.load()
+          .then(() => true),
+    };
+    const app = await startSpiedApp({
+      platform,
+      controllers: [Pages],
+      session: { saveEveryRequest: true },
+      setUp: (nest) => nest.useGlobalGuards(usesEach),
+    });
+    try {
+      const visitor = app.visitor();
+      await visitor.post('/start');
+      app.clock.advance('1d');
+      const answer = await visitor.get('/unused');
+      expect(answer.setCookies).toEqual([expect.stringContaining('sessionid=')]);
+      expect((await app.recordOf(visitor))?.expiresAt).toBe(app.clock.now() + 14 * DAY);
+      app.forget();
+      expect((await app.visitor().get('/unused')).setCookies).toEqual([]);
+      expect(app.commands).toEqual([]);
+    } finally {
+      await app.close();
+    }
+  });
 });

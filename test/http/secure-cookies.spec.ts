@@ -28,8 +28,9 @@ const https = { 'x-forwarded-proto': 'https' };
 
 describe.each(platforms)('the cookie on HTTPS · %s', (platform) => {
   const apps: TestApp[] = [];
-  const start = async (cookie: SessionCookieOptions = {}, trustsProxy = true) => {
-    const app = await startApp({ platform, trustsProxy, controllers: [Pages], session: { cookie } });
+  const start = async (cookie: SessionCookieOptions = {}, trustsProxy = true, alwaysHttps = false) => {
+    const session = { cookie, alwaysHttps };
+    const app = await startApp({ platform, trustsProxy, controllers: [Pages], session });
     apps.push(app);
     return new Browser(app.url);
   };
@@ -44,6 +45,25 @@ describe.each(platforms)('the cookie on HTTPS · %s', (platform) => {
     expect([nameOf(secure), secure.includes('; Secure')]).toEqual(['__Host-sessionid', true]);
     const [plain] = (await browser.post('/start')).setCookies;
     expect([nameOf(plain), plain.includes('Secure')]).toEqual(['sessionid', false]);
+  });
+
+  it('is __Host-sessionid and Secure on what the platform calls HTTP, with alwaysHttps', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn');
+    const browser = await start({}, false, true);
+    const [secure] = (await browser.post('/start')).setCookies;
+    expect([nameOf(secure), secure.includes('; Secure')]).toEqual(['__Host-sessionid', true]);
+    const cookie = pairOf(secure);
+    expect((await browser.get('/read', { cookie })).json()).toEqual({ views: 1 });
+    expect((await browser.get('/read', { ...https, cookie })).json()).toEqual({ views: 1 });
+    const planted = cookie.replace('__Host-', '');
+    expect((await browser.get('/read', { cookie: planted })).json()).toEqual({ views: null });
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+  });
+
+  it('is not withheld on what the platform calls HTTP, with alwaysHttps', async () => {
+    const browser = await start({ secure: true, sameSite: 'none' }, false, true);
+    expect((await browser.post('/start')).setCookies).toEqual([expect.stringContaining('SameSite=None')]);
   });
 
   it.each([

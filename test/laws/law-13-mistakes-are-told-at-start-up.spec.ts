@@ -29,7 +29,31 @@ describe('law 13: mistakes are told at start-up', () => {
     ['an empty array of secrets', { secret: [] }, /secret is missing/],
     ['a short secret', { secret: 'too short' }, /secret has fewer than 32 characters/],
     ['a short second secret', { secret: [SECRET, 'short'] }, /secret\[1\] has fewer than 32/],
+    ['a second secret that is not set', { secret: [SECRET, undefined] }, /secret\[1\] is not a string/],
     ['no store', { store: undefined }, /store is missing: write store: MemorySessionStore/],
+    [
+      'a store instance',
+      { store: new MemorySessionStore() },
+      /store is an instance: write the class \(store: MemorySessionStore\).*or store: \{ useValue/,
+    ],
+    [
+      'an instance of a store of the other build',
+      { store: { load() {}, create() {}, save() {}, delete() {} } },
+      /store is an instance: write the class/,
+    ],
+    ['a store that is none', { store: 'redis' }, /store is none that is known here: write a store class/],
+    ['null for a store', { store: null }, /store is none that is known here/],
+    ['a store by no way of Nest', { store: { class: MemorySessionStore } }, /store is none that is known/],
+    [
+      'users beside the store',
+      { users: MemorySessionStore },
+      /users is not an option: write auth: \{ users \}/,
+    ],
+    [
+      'an attribute of the cookie beside it',
+      { sameSite: 'lax' },
+      /sameSite is not an option: write cookie: \{ sameSite/,
+    ],
     ['SameSite=None without Secure', { cookie: { sameSite: 'none' } }, /'none' needs cookie.secure true/],
     ['Partitioned without Secure', { cookie: { partitioned: true } }, /partitioned needs cookie.secure true/],
     [
@@ -71,6 +95,12 @@ describe('law 13: mistakes are told at start-up', () => {
     ],
     ['a sweep of nothing', { sweep: { batchSize: 0 } }, /sweep.batchSize is a number of sessions/],
     ['an option of express-session', { resave: false }, /resave is not an option: leave it out/],
+    ['alwaysHttps as a text', { alwaysHttps: 'yes' }, /alwaysHttps is true or false/],
+    [
+      'a cookie that is not Secure where all is HTTPS',
+      { alwaysHttps: true, cookie: { secure: false } },
+      /alwaysHttps and cookie.secure false contradict each other/,
+    ],
     ['csrf as a text', { csrf: 'on' }, /csrf is true, or an object/],
     ['csrf: null', { csrf: null }, /csrf is true, or an object/],
     [
@@ -112,7 +142,11 @@ describe('law 13: mistakes are told at start-up', () => {
       { csrf: { trustedOrigins: ['https://good.example', origin] } },
       /csrf.trustedOrigins\[1\] is no origin: write scheme:\/\/host\[:port\] without a path/,
     ]),
-    ['a misspelt option', { idelTimeout: '1h' }, /idelTimeout is not an option: the options are/],
+    [
+      'a misspelt option',
+      { idelTimeout: '1h' },
+      /idelTimeout is not an option: the options are store, auth, secret, idleTimeout/,
+    ],
     [
       'maxAge in the cookie',
       { cookie: { maxAge: 1000 } },
@@ -120,6 +154,15 @@ describe('law 13: mistakes are told at start-up', () => {
     ],
   ])('refuses %s', async (_, options, message) => {
     await expect(start(options)).rejects.toThrow(message);
+  });
+
+  it('tells an option of the factory that stands beside it, and one of forRootAsync that the factory returns', async () => {
+    const useFactory = () => ({ secret: SECRET, store: MemorySessionStore });
+    const options = { store: MemorySessionStore, idleTimeout: '1h', useFactory };
+    const starting = Test.createTestingModule({ imports: [SessionModule.forRootAsync(options)] }).compile();
+    await expect(starting).rejects.toThrow(
+      /idleTimeout is not an option of forRootAsync: return it from useFactory[^]*store is not an option: write it beside useFactory/,
+    );
   });
 
   it('tells all mistakes at once', async () => {

@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cp, readFile, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Elsewhere, npm, packElsewhere, root } from './packed.js';
 
@@ -18,7 +15,6 @@ describe.each([
     application = join(elsewhere.path, name);
     await cp(join(root, 'test/package/consumers', name), application, { recursive: true });
     await addDependency(application, elsewhere.tarball);
-    if (name === 'nest12-esm') await writeFile(join(application, 'src/quick-start.ts'), await quickStart());
     await npm(
       ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'],
       application,
@@ -37,61 +33,7 @@ describe.each([
     const printed = await npm(['exec', '--', ...stats], application);
     expect(JSON.parse(printed)).toMatchObject({ store: 'TypeOrmSessionStore', living: 0, expired: 0 });
   });
-
-  if (name === 'nest12-esm') {
-    it('runs the README’s quick start as it stands there', async () => {
-      const port = await freePort();
-      const env = { ...process.env, NODE_OPTIONS: '', PORT: String(port) };
-      const child = spawn(process.execPath, ['dist/src/quick-start.js'], {
-        cwd: application,
-        env,
-        stdio: 'pipe',
-      });
-      try {
-        await once(child.stdout, 'data'); // Nest's first line
-        const url = `http://127.0.0.1:${port}`;
-        const first = await answerOf(() => fetch(url));
-        const cookie = first.headers.getSetCookie()[0].split(';')[0];
-        expect(await first.json()).toEqual({ views: 1 });
-        expect(await (await fetch(url, { headers: { cookie } })).json()).toEqual({ views: 2 });
-        for (const count of [1, 2]) {
-          const cart = await (await fetch(`${url}/cart`, { method: 'POST', headers: { cookie } })).json();
-          expect(cart).toHaveLength(count);
-        }
-      } finally {
-        child.kill();
-        await once(child, 'close');
-      }
-    });
-  }
 });
-
-/** The first piece of TypeScript in the README. */
-async function quickStart(): Promise<string> {
-  const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const [, code] = /## Quick start.*?```ts\n(.*?)```/s.exec(readme) ?? [];
-  return code;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-/** Asks until the server listens; what it answers is not asked twice. */
-async function answerOf(ask: () => Promise<Response>): Promise<Response> {
-  for (;;) {
-    const answer = await ask().catch((error: { cause?: { code?: string } }) => {
-      if (error.cause?.code !== 'ECONNREFUSED') throw error;
-    });
-    if (answer) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 async function addDependency(application: string, tarball: string): Promise<void> {
   const file = join(application, 'package.json');

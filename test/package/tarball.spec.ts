@@ -19,14 +19,26 @@ describe('the packed tarball', () => {
   });
   afterAll(() => elsewhere.remove());
 
-  it('holds the two builds, their declarations and maps, and nothing of the workshop', async () => {
+  it('holds the two builds, their declarations and maps, the documents, and nothing of the workshop', async () => {
     const target = await unpack(elsewhere.tarball, join(elsewhere.path, 'files'));
     const files = await filesBelow(target);
 
     const expected =
-      /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|dist\/cjs\/package\.json|dist\/(esm|cjs)\/.+\.(d\.ts|js|js\.map))$/;
+      /^(package\.json|(README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|LICENSE|docs\/[\w-]+\.md|docs\/examples\/[\w.-]+\.ts|dist\/cjs\/package\.json|dist\/(esm|cjs)\/.+\.(d\.ts|js|js\.map))$/;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files).toEqual(expect.arrayContaining(['LICENSE', 'dist/esm/index.d.ts', 'dist/cjs/index.d.ts']));
+  });
+
+  it('holds what its documents link to, page and heading', async () => {
+    const target = await unpack(elsewhere.tarball, join(elsewhere.path, 'links'));
+    const pages = (await filesBelow(target)).filter((file) => /^(docs\/)?[\w-]+\.md$/.test(file));
+    expect(pages.length).toBeGreaterThan(10);
+    const links = await Promise.all(pages.map((page) => linksOf(target, page)));
+    expect(links.flat().length).toBeGreaterThan(50);
+    const dead = await Promise.all(
+      links.flat().map(async (link) => ((await isAlive(target, link)) ? [] : [link])),
+    );
+    expect(dead.flat()).toEqual([]);
   });
 
   it('carries the sources in its source maps', async () => {
@@ -174,6 +186,37 @@ async function link(packages: string[], application: string): Promise<void> {
     await mkdir(dirname(target), { recursive: true });
     await symlink(join(root, 'node_modules', name), target, 'junction');
   }
+}
+
+interface Link {
+  readonly page: string;
+  readonly to: string;
+}
+
+/** The links of a page that lead to no other site; code may hold what looks like one. */
+async function linksOf(folder: string, page: string): Promise<Link[]> {
+  const text = await readFile(join(folder, page), 'utf8');
+  const prose = text.replace(/```.*?```/gs, '').replace(/`[^`\n]*`/g, '');
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, to]) => ({ page, to }))
+    .filter(({ to }) => !/^[a-z]+:/.test(to));
+}
+
+async function isAlive(folder: string, { page, to }: Link): Promise<boolean> {
+  const [path, heading] = to.split('#');
+  const file = path === '' ? join(folder, page) : join(folder, dirname(page), path);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined || heading === undefined) return text !== undefined;
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) => anchorOf(title));
+  return headings.includes(heading) || text.includes(`<a id="${heading}"`);
+}
+
+/** As the sites that show Markdown make it. */
+function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
 }
 
 async function filesBelow(folder: string): Promise<string[]> {

@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { Controller, Get, HttpCode, InternalServerErrorException, Param, Post, Query } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  InternalServerErrorException,
+  Param,
+  Post,
+  Query,
+} from '@nestjs/common';
 import { Authenticated, CurrentUser, Session, SessionAuth, type SessionUserProvider } from 'nest-session';
 import type { Browser } from './browser.js';
 import type { AnySession } from './stage.js';
@@ -48,6 +57,11 @@ export class AppUsers implements SessionUserProvider<Person> {
   sessionsValidAfter(person: Person) {
     return person.validAfter;
   }
+}
+
+interface LoginForm {
+  readonly user: string;
+  readonly remember?: string;
 }
 
 interface LoginQuery {
@@ -102,7 +116,7 @@ export class People {
   @Post('login')
   async login(@Session() session: AnySession, @Query() { user, remember, level }: LoginQuery) {
     await this.auth.login(session, personOf(user), {
-      remember: remember === undefined ? undefined : remember === 'yes',
+      ...(remember !== undefined && { remember: remember === 'yes' }),
       level: level === undefined ? undefined : Number(level),
     });
     return { user: session.userId };
@@ -123,9 +137,22 @@ export class People {
 
   @Post('first-factor')
   async firstFactor(@Session() session: AnySession, @Query() { user, remember }: LoginQuery) {
-    const options = { methods: ['pwd'], remember: remember === undefined ? undefined : remember === 'yes' };
+    const options = { methods: ['pwd'], ...(remember !== undefined && { remember: remember === 'yes' }) };
     await this.auth.pending(session, personOf(user), options);
     return { user: session.userId ?? null };
+  }
+
+  /** As the documents write it: what the form sends goes on as it came. */
+  @Post('login-by-form')
+  async loginByForm(@Session() session: AnySession, @Body() form: LoginForm) {
+    await this.auth.login(session, personOf(form.user), { remember: form.remember });
+    return {};
+  }
+
+  @Post('first-factor-by-form')
+  async firstFactorByForm(@Session() session: AnySession, @Body() form: LoginForm) {
+    await this.auth.pending(session, personOf(form.user), { remember: form.remember });
+    return {};
   }
 
   @Post('second-factor')

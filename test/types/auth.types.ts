@@ -41,6 +41,10 @@ export class AccountController {
   @Public()
   async login(@Session() session: Session<{ cart: string[] }>, user: User): Promise<void> {
     await this.auth.login(session, user, { remember: true, methods: ['pwd'], level: 2 });
+    const form: { remember?: string } = {};
+    await this.auth.login(session, user, { remember: form.remember });
+    // @ts-expect-error a box is ticked or not
+    await this.auth.login(session, user, { remember: 1 });
     // @ts-expect-error the user is the application's own
     await this.auth.login(session, { id: 1 });
     // @ts-expect-error an option that is none

@@ -1,6 +1,8 @@
 // Compiled by `npm run typecheck` and never run: each wrong use has to stay an error.
 import { Controller, Get } from '@nestjs/common';
-import { MemorySessionStore, Session, SessionModule } from 'nest-session';
+import type { Request as ExpressRequest } from 'express';
+import type { FastifyRequest } from 'fastify';
+import { MemorySessionStore, Session, SessionModule, type WithSession } from 'nest-session';
 
 interface Cart {
   readonly skus: string[];
@@ -47,6 +49,31 @@ export function undeclared(session: Session<Record<never, never>>): unknown {
   session.set('anything', { at: 1 });
   return views;
 }
+
+export async function guarded(
+  express: WithSession<ExpressRequest, Shop>,
+  fastify: WithSession<FastifyRequest, Shop>,
+) {
+  await express.session.load();
+  const views: number | undefined = express.session.get('views') ?? fastify.session.get('views');
+  const [path, url]: string[] = [express.path, fastify.url];
+  // @ts-expect-error a name that the application does not know
+  fastify.session.get('vews');
+  // @ts-expect-error it is put there by the framework
+  express.session = fastify.session;
+  return { views, path, url };
+}
+
+// What the start tells need not be told by the compiler: an environment may lack it.
+SessionModule.forRoot({ store: MemorySessionStore, secret: process.env.SESSION_SECRET });
+SessionModule.forRoot({
+  store: MemorySessionStore,
+  secret: [process.env.SESSION_SECRET, process.env.OLD_SECRET],
+});
+// @ts-expect-error a secret is not forgotten, though it may be missing
+SessionModule.forRoot({ store: MemorySessionStore });
+// @ts-expect-error a class, or { useValue }
+SessionModule.forRoot({ store: new MemorySessionStore(), secret: 'x' });
 
 // @ts-expect-error a store is required
 SessionModule.forRoot({ secret: 'x' });

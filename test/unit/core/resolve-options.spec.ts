@@ -35,6 +35,7 @@ describe('resolveOptions', () => {
       load: 'lazy',
       serializer: jsonSerializer,
       debug: false,
+      alwaysHttps: false,
       persistent: true,
       sweep: { everyMs: 3_600_000, batchSize: 1_000, pauseMs: 50 },
       cookie: {
