@@ -204,3 +204,14 @@ function setsValues({ set }: SessionChange): boolean {
   for (const _ in set) return true;
   return false;
 }
+
+/** A record with some of its values alone. */
+export function withSomeValues(record: SessionRecord, names: readonly string[]): SessionRecord {
+  return { ...record, values: pickValues(record.values, names) };
+}
+
+export function pickValues(values: ValueTexts, names: readonly string[]): ValueTexts {
+  const picked: Record<string, string> = { __proto__: null } as never;
+  for (const name of names) if (Object.hasOwn(values, name)) picked[name] = values[name];
+  return picked;
+}

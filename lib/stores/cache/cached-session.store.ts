@@ -18,6 +18,7 @@ import {
   type AtomicResult,
   type DeleteByUserOptions,
   type DeleteExpiredOptions,
+  type FindByUserOptions,
   type RenameOutcome,
   SessionStore,
   type StoredSession,
@@ -185,8 +186,8 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     return (await this.#opened()).countExpired();
   }
 
-  override async findByUser(userId: string): Promise<StoredSession[]> {
-    return (await this.#opened()).findByUser(userId);
+  override async findByUser(userId: string, options?: FindByUserOptions): Promise<StoredSession[]> {
+    return (await this.#opened()).findByUser(userId, options);
   }
 
   /**
@@ -199,7 +200,7 @@ export class CachedSessionStore extends SessionStore implements OnModuleInit {
     const base = await this.#opened();
     let ended = 0;
     for (;;) {
-      const found = (await base.findByUser(userId)).filter((session) => !isSpared(session));
+      const found = (await base.findByUser(userId, { values: [] })).filter((session) => !isSpared(session));
       const endedNow = await this.#endAll(found, tombstoneUntil);
       if (endedNow === 0) return ended;
       ended += endedNow;

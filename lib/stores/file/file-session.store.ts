@@ -11,6 +11,7 @@ import {
   type SessionRecord,
   type SessionTouch,
   tombstoneOf,
+  withSomeValues,
 } from '../../core/record.js';
 import { Turns } from '../../core/turns.js';
 import { SessionFormatException, SessionOptionsError } from '../../errors.js';
@@ -19,6 +20,7 @@ import {
   type AtomicResult,
   type DeleteByUserOptions,
   type DeleteExpiredOptions,
+  type FindByUserOptions,
   type RenameOutcome,
   SessionStore,
   type StoredSession,
@@ -222,12 +224,14 @@ export class FileSessionStore extends SessionStore implements OnModuleInit {
     return expired;
   }
 
-  override async findByUser(userId: string): Promise<StoredSession[]> {
+  override async findByUser(userId: string, options: FindByUserOptions = {}): Promise<StoredSession[]> {
+    const { handle, values } = options;
     const found = new Map<string, StoredSession>(); // by handle: one that is just renamed may be met twice
     await this.#eachOf(userId, async (key) => {
       const record = await this.load(key);
       if (!record || record.gone || record.userId !== userId) return false;
-      found.set(record.handle || key, { key, record });
+      if (handle === undefined || record.handle === handle)
+        found.set(record.handle || key, { key, record: values ? withSomeValues(record, values) : record });
       return true;
     });
     return [...found.values()];

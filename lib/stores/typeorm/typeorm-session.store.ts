@@ -13,6 +13,7 @@ import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
 import {
   applyChange,
   atomicChange,
+  pickValues,
   RECORD_FORMAT,
   type SessionChange,
   type SessionRecord,
@@ -40,7 +41,7 @@ import { type ColumnsOf, snapshotOf } from './own-columns.js';
 import { SessionEntity } from './session.entity.js';
 import { columnsOf, recordOf, recordWith, renamedMarkOf } from './session-row.js';
 import { type RowsWhere, SessionTable, type RowValues } from './session-table.js';
-import { pickValues, readValues } from './values-text.js';
+import { readValues } from './values-text.js';
 
 export interface TypeOrmSessionOptions<Entity extends SessionEntity = SessionEntity> {
   /** [SessionEntity] The table: a subclass for another name, another schema, more columns, or MySQL. */
@@ -324,8 +325,10 @@ export class TypeOrmSessionStore extends SessionStore implements OnModuleInit {
     const found = new Map<string, ValueTexts | undefined>();
     for (let next = 0; next < rows.length; next += PAGE) {
       const page = rows.slice(next, next + PAGE).filter(({ format }) => format <= RECORD_FORMAT);
-      for (const { handle, data } of await this.#table.findData(page.map((row) => row.handle)))
-        found.set(handle, pickValues(readValues(data), names));
+      for (const { handle, data } of await this.#table.findData(page.map((row) => row.handle))) {
+        const values = readValues(data);
+        found.set(handle, values && pickValues(values, names));
+      }
     }
     return found;
   }

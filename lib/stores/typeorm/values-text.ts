@@ -25,11 +25,3 @@ function isValueTexts(values: unknown): values is ValueTexts {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) return false;
   return Object.values(values).every((text) => typeof text === 'string');
 }
-
-/** Some of the values; undefined when they are corrupt. */
-export function pickValues(values: ValueTexts | undefined, names: readonly string[]): ValueTexts | undefined {
-  return (
-    values &&
-    Object.fromEntries(names.flatMap((name) => (Object.hasOwn(values, name) ? [[name, values[name]]] : [])))
-  );
-}
