@@ -1,6 +1,7 @@
 import { SessionOptionsError } from '../errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
 import { type Duration, durationMs } from '../core/duration.js';
+import { isGuessable } from './known-secret.js';
 import { type ResolvedCsrfOptions, resolveCsrf } from './resolve-csrf.js';
 import { type ResolvedSweepOptions, resolveSweep } from './resolve-sweep.js';
 import { jsonSerializer, type SessionSerializer } from '../core/serializer.js';
@@ -123,6 +124,10 @@ function checkSecrets(secrets: readonly unknown[], problems: string[]): void {
     if (typeof secret !== 'string') problems.push(`${name} is not a string: ${MAKE_A_SECRET}.`);
     else if (secret.length < MIN_SECRET_LENGTH)
       problems.push(`${name} has fewer than ${MIN_SECRET_LENGTH} characters: ${MAKE_A_SECRET}.`);
+    else if (process.env.NODE_ENV === 'production' && isGuessable(secret))
+      problems.push(
+        `${name} is a known example, or easy to guess, and NODE_ENV is production: ${MAKE_A_SECRET}.`,
+      );
   });
 }
 

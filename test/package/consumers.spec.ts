@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, readFile, writeFile } from 'node:fs/promises';
@@ -41,7 +42,8 @@ describe.each([
   if (name === 'nest12-esm') {
     it('runs the README’s quick start as it stands there', async () => {
       const port = await freePort();
-      const env = { ...process.env, NODE_OPTIONS: '', PORT: String(port) };
+      const secret = randomBytes(32).toString('base64url');
+      const env = { ...process.env, NODE_OPTIONS: '', PORT: String(port), SESSION_SECRET: secret };
       const child = spawn(process.execPath, ['dist/src/quick-start.js'], {
         cwd: application,
         env,
