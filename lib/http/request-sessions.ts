@@ -25,8 +25,14 @@ import {
 } from './request-session.js';
 import { SessionCookie } from './session-cookie.js';
 
-/** Where a raw request keeps its session, whoever asked first; both builds of the package look here. */
-const REQUEST_SESSION: unique symbol = Symbol.for('nest-session.RequestSession') as never;
+/**
+ * The sessions of raw requests, whoever asked first; both builds of the package look here. Beside the requests and not in
+ * them, so that who prints a request does not print what its session holds.
+ */
+const REQUEST_SESSIONS: unique symbol = Symbol.for('nest-session.RequestSessions.byRequest') as never;
+const shared = globalThis as { [REQUEST_SESSIONS]?: WeakMap<object, RequestSession> };
+const byRequest = (shared[REQUEST_SESSIONS] ??= new WeakMap());
+
 /** Where a raw request of Fastify keeps its reply: Node's request does not know its response. */
 const REPLY: unique symbol = Symbol.for('nest-session.FastifyReply') as never;
 
@@ -37,7 +43,6 @@ export interface ReplyLike {
 }
 
 export interface RawRequest extends IncomingMessage {
-  [REQUEST_SESSION]?: RequestSession;
   [REPLY]?: ReplyLike;
   /** Express */
   readonly res?: ServerResponse;
@@ -76,18 +81,22 @@ export class RequestSessions {
 
   /** The session of a raw request, if anything has asked for it. */
   peek(raw: RawRequest): RequestSession | undefined {
-    return raw[REQUEST_SESSION];
+    return byRequest.get(raw);
   }
 
   /** The session of a raw request; costs no more than an object until it is loaded. */
   of(raw: RawRequest, response?: ServerResponse): RequestSession {
-    return (raw[REQUEST_SESSION] ??= new RequestSession(exchangeOf(raw, response), this.services));
+    const known = byRequest.get(raw);
+    if (known) return known;
+    const session = new RequestSession(exchangeOf(raw, response), this.services);
+    byRequest.set(raw, session);
+    return session;
   }
 }
 
 /** The session of a platform's request, if anything has asked for it; also when the other build of the package made it. */
 export function requestSessionOf(request: { raw?: RawRequest } & RawRequest): RequestSession | undefined {
-  return (request.raw ?? request)[REQUEST_SESSION];
+  return byRequest.get(request.raw ?? request);
 }
 
 /** Lets a raw request of Fastify find its response. */

@@ -1,6 +1,7 @@
 import { SessionOptionsError } from '../errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
 import { type Duration, durationMs } from '../core/duration.js';
+import { withHidden } from './hidden.js';
 import { isGuessable } from './known-secret.js';
 import { type ResolvedCsrfOptions, resolveCsrf } from './resolve-csrf.js';
 import { type ResolvedSweepOptions, resolveSweep } from './resolve-sweep.js';
@@ -79,7 +80,7 @@ export function resolveOptions(
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
   const rest = { saveEveryRequest, maxSize, load, serializer, debug, cookie, csrf, persistent, sweep };
-  return Object.freeze({ secrets, ...timeouts, ...rest });
+  return Object.freeze(withHidden({ ...timeouts, ...rest }, 'secrets', Object.freeze(secrets)));
 }
 
 const KNOWN_OPTIONS = new Set<string>([
