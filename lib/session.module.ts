@@ -28,6 +28,7 @@ import { SessionAuth } from './auth/session-auth.js';
 import { SessionGuard } from './auth/session.guard.js';
 import { SessionClock, SystemClock } from './core/clock.js';
 import { isProvidable } from './options/check-store.js';
+import { withHiddenSecret } from './options/hidden.js';
 import { resolveOptions, type ResolvedSessionOptions } from './options/resolve-options.js';
 import { SESSION_SERIALIZER } from './core/serializer.js';
 import { Sessions } from './detached/sessions.js';
@@ -133,7 +134,7 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
    */
   static forRoot(options: SessionModuleOptions): DynamicModule {
     const { store, auth, ...rest } = options;
-    return sessionModule(store, auth, [{ provide: SESSION_OPTIONS, useValue: rest }]);
+    return sessionModule(store, auth, [{ provide: SESSION_OPTIONS, useValue: withHiddenSecret(rest) }]);
   }
 
   /**
@@ -273,14 +274,17 @@ function isModule(store: SessionStoreOption | undefined): store is DynamicModule
 
 function optionsProviders(options: SessionModuleAsyncOptions): Provider[] {
   const { useFactory, useClass, useExisting, inject = [] } = options;
-  if (useFactory) return [{ provide: SESSION_OPTIONS, useFactory, inject } as Provider];
+  if (useFactory) {
+    const hiding = async (...args: never[]) => withHiddenSecret(await useFactory(...args));
+    return [{ provide: SESSION_OPTIONS, useFactory: hiding, inject } as Provider];
+  }
   const factory = (useClass ?? useExisting) as Type<SessionOptionsFactory> | undefined;
   if (factory === undefined) {
     throw new SessionOptionsError(['forRootAsync needs useFactory, useClass or useExisting.']);
   }
   const provider: Provider = {
     provide: SESSION_OPTIONS,
-    useFactory: (made: SessionOptionsFactory) => made.createSessionOptions(),
+    useFactory: async (made: SessionOptionsFactory) => withHiddenSecret(await made.createSessionOptions()),
     inject: [factory],
   };
   return useClass ? [useClass, provider] : [provider];

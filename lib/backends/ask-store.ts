@@ -1,6 +1,12 @@
 import { tracingChannel } from 'node:diagnostics_channel';
-import { SessionStoreException, SessionStoreTimeoutError, type StoreOperation } from '../errors.js';
+import {
+  SessionFormatException,
+  SessionStoreException,
+  SessionStoreTimeoutError,
+  type StoreOperation,
+} from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
+import { lineOfError } from '../redacted-error.js';
 import { type SessionStoreUnsupportedError } from '../stores/session-store.js';
 
 /**
@@ -20,7 +26,10 @@ export class AskStore {
     private readonly events: SessionEvents,
   ) {}
 
-  /** @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError as it is */
+  /**
+   * @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError as it is;
+   * SessionFormatException (503) when the store met a session of a newer release
+   */
   ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
     if (!isTraced()) return this.#ask(operation, work);
     return this.#askTraced(operation, work);
@@ -44,7 +53,7 @@ export class AskStore {
       let isOver = false;
       const fail = (error: unknown): void => {
         clearTimeout(timer);
-        if (!isOver) reject(isUnsupported(error) ? error : this.failed(operation, error));
+        if (!isOver) reject(this.#told(operation, error));
         isOver = true;
       };
       const timer = setTimeout(() => fail(new SessionStoreTimeoutError(storeTimeoutMs)), storeTimeoutMs);
@@ -60,12 +69,34 @@ export class AskStore {
     });
   }
 
+  #told(operation: StoreOperation, error: unknown): Error {
+    if (isUnsupported(error)) return error;
+    return isNewerFormat(error) ? this.#newerFormat(error) : this.failed(operation, error);
+  }
+
+  #newerFormat(met: SessionFormatException): SessionFormatException {
+    const [handle, format] = [String(met.handle), Number(met.format)];
+    this.events.emit('newerFormat', { handle, format });
+    const message = `A session was written by a newer release of nest-session (format ${format}): it is left as it is.`;
+    this.events.warnOnce('newerFormat', message);
+    return new SessionFormatException(handle, format);
+  }
+
+  /** Tells of a failure: each time as an event, and in the log one line for each kind of it while it lasts. */
   failed(operation: StoreOperation, cause: unknown): SessionStoreException {
     const exception = new SessionStoreException(operation, cause);
     this.events.emit('storeFailed', { operation });
-    this.events.error(`The session store failed to ${operation}: ${String(exception.cause)}`);
+    const line = lineOfError(exception.cause);
+    const { name, code } = Object(exception.cause) as { name?: unknown; code?: unknown };
+    const kind = `${operation} ${String(name)} ${String(code)}`;
+    this.events.errorSometimes(kind, `The session store failed to ${operation}: ${line}`);
     return exception;
   }
+}
+
+/** Of the store's own making; also of the other build of the package. */
+function isNewerFormat(error: unknown): error is SessionFormatException {
+  return (error as Partial<SessionFormatException> | undefined | null)?.code === 'SESSION_FORMAT_NEWER';
 }
 
 /** A mistake of the program and no failure of the store; also of the other build of the package. */

@@ -17,6 +17,7 @@ import type { SessionStore } from '../stores/session-store.js';
 import { sessionOfUser } from '../stores/sessions-of-user.js';
 import { AskStore } from './ask-store.js';
 import { cookieValues } from './cookie-header.js';
+import { warnOfForeignCookie } from '../events/foreign-cookie.js';
 import { isRenewedFor, Proofs, type Written } from './proofs.js';
 import type { Committed, CookiePlace, CookiesRead, CookieToSet, SessionBackend } from './session-backend.js';
 import { StoredSessions } from './stored-sessions.js';
@@ -72,6 +73,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       const verified = this.codec.decode(value, name);
       if (verified && !tokens.some(({ id }) => id === verified.id)) tokens.push(verified);
     }
+    if (tokens.length === 0) warnOfForeignCookie(this.events, name);
     return { tokens, presentNames: [name] };
   }
 

@@ -1,4 +1,4 @@
-import { withoutSecrets } from '../redacted-error.js';
+import { lineOfError, withoutSecrets } from '../redacted-error.js';
 import { CommandError, EXIT } from './exit-codes.js';
 
 /** Errors of ours hold no secrets, and say what to write instead. By their code: they may come from the other build. */
@@ -26,7 +26,7 @@ export function storeError(error: unknown): CommandError {
     return new CommandError(EXIT.failed, newer);
   }
   const safe = withoutSecrets(error);
-  return new CommandError(EXIT.failed, `The session store failed: ${String(safe)}`, safe);
+  return new CommandError(EXIT.failed, `The session store failed: ${lineOfError(safe)}`, safe);
 }
 
 /** For --debug: where an error comes from. */

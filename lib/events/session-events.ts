@@ -1,6 +1,8 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
 import { Injectable, Logger } from '@nestjs/common';
 import type { StoreOperation } from '../errors.js';
+import { withoutControls } from '../redacted-error.js';
+import { RepeatedLines } from './repeated-lines.js';
 
 /** What every event about one session says: its public name, and whose it is. */
 export interface SessionEvent {
@@ -87,6 +89,7 @@ export class SessionEvents {
   readonly #channels = new Map<SessionEventName, Channel>();
   readonly #logger = new Logger('Session');
   readonly #warned = new Set<unknown>();
+  readonly #repeated = new RepeatedLines();
   /** Whether each event is a line of the log, at debug level (option `debug`). */
   isDebugging = false;
 
@@ -121,6 +124,16 @@ export class SessionEvents {
 
   warn(message: string): void {
     this.#logger.warn(message);
+  }
+
+  /** Warns of what many requests repeat: one line for each `kind` and hour, then with how often it happened meanwhile. */
+  warnSometimes(kind: string, message: string): void {
+    this.#repeated.tell(kind, 3_600_000, (count) => this.warn(message + count));
+  }
+
+  /** As {@link warnSometimes}, for an outage: one line for each `kind` and half minute. */
+  errorSometimes(kind: string, message: string): void {
+    this.#repeated.tell(kind, 30_000, (count) => this.error(message + count));
   }
 
   debug(message: string): void {
@@ -173,5 +186,6 @@ function lineOf(name: SessionEventName, event: object): string {
   const { handle, handles, ...rest } = event as Record<string, string | number | readonly string[]>;
   const details = Object.entries(rest).map(([key, value]) => `${key} ${String(value)}`);
   const subjects = [handle ?? [], handles ?? []].flat();
-  return [name, ...subjects, ...(details.length > 0 ? [`(${details.join(', ')})`] : [])].join(' ');
+  const parts = [name, ...subjects, ...(details.length > 0 ? [`(${details.join(', ')})`] : [])];
+  return withoutControls(parts.join(' ')); // a user's id may be what a visitor typed
 }

@@ -26,10 +26,15 @@ import {
 import { SessionCookie } from './session-cookie.js';
 
 /**
- * Where a raw request keeps its sessions, whoever asked first: one for each application that it comes by, as one may be
- * mounted in another. Both builds of the package look here.
+/**
+ * The sessions of raw requests, whoever asked first: one for each application that a request comes by, as one may be mounted
+ * in another. Both builds of the package look here. Beside the requests and not in them, so that who prints a request does
+ * not print what its session holds.
  */
-const REQUEST_SESSIONS: unique symbol = Symbol.for('nest-session.RequestSessions') as never;
+const REQUEST_SESSIONS: unique symbol = Symbol.for('nest-session.RequestSessions.byRequest') as never;
+const shared = globalThis as { [REQUEST_SESSIONS]?: WeakMap<object, RequestSession[]> };
+const byRequest = (shared[REQUEST_SESSIONS] ??= new WeakMap());
+
 /** Where a raw request of Fastify keeps its reply: Node's request does not know its response. */
 const REPLY: unique symbol = Symbol.for('nest-session.FastifyReply') as never;
 
@@ -40,7 +45,6 @@ export interface ReplyLike {
 }
 
 export interface RawRequest extends IncomingMessage {
-  [REQUEST_SESSIONS]?: RequestSession[];
   [REPLY]?: ReplyLike;
   /** Express */
   readonly res?: ServerResponse;
@@ -80,7 +84,7 @@ export class RequestSessions {
 
   /** This application's session of a raw request, if anything has asked for it. */
   peek(raw: RawRequest): RequestSession | undefined {
-    return raw[REQUEST_SESSIONS]?.find(({ services }) => services === this.services);
+    return byRequest.get(raw)?.find(({ services }) => services === this.services);
   }
 
   /** This application's session of a raw request; costs no more than an object until it is loaded. */
@@ -90,7 +94,9 @@ export class RequestSessions {
 
   #open(raw: RawRequest, response: ServerResponse | undefined): RequestSession {
     const opened = new RequestSession(exchangeOf(raw, response), this.services);
-    (raw[REQUEST_SESSIONS] ??= []).push(opened);
+    const known = byRequest.get(raw);
+    if (known) known.push(opened);
+    else byRequest.set(raw, [opened]);
     return opened;
   }
 }
@@ -103,7 +109,7 @@ export function requestSessionOf(
   request: { readonly raw?: RawRequest; readonly session?: unknown } & RawRequest,
 ): RequestSession | undefined {
   const { session } = request;
-  return (request.raw ?? request)[REQUEST_SESSIONS]?.find((each) => each.session === session);
+  return byRequest.get(request.raw ?? request)?.find((each) => each.session === session);
 }
 
 /** Lets a raw request of Fastify find its response. */

@@ -1,6 +1,8 @@
 import { SessionOptionsError } from '../errors.js';
 import type { SessionCookieOptions, SessionOptions } from '../session-options.js';
 import { type Duration, durationMs } from '../core/duration.js';
+import { withHidden } from './hidden.js';
+import { isGuessable } from './known-secret.js';
 import { type ResolvedCsrfOptions, resolveCsrf } from './resolve-csrf.js';
 import { type ResolvedSweepOptions, resolveSweep } from './resolve-sweep.js';
 import { jsonSerializer, type SessionSerializer } from '../core/serializer.js';
@@ -81,7 +83,7 @@ export function resolveOptions(
   if (problems.length > 0) throw new SessionOptionsError(problems);
   const { persistent } = cookie;
   const rest = { saveEveryRequest, maxSize, load, serializer, debug, cookie, csrf, persistent, sweep };
-  return Object.freeze({ secrets, alwaysHttps, ...timeouts, ...rest });
+  return Object.freeze(withHidden({ alwaysHttps, ...timeouts, ...rest }, 'secrets', Object.freeze(secrets)));
 }
 
 const KNOWN_OPTIONS = new Set<string>([
@@ -137,6 +139,10 @@ function checkSecrets(secrets: readonly unknown[], problems: string[]): void {
     if (typeof secret !== 'string') problems.push(`${name} is not a string: ${MAKE_A_SECRET}.`);
     else if (secret.length < MIN_SECRET_LENGTH)
       problems.push(`${name} has fewer than ${MIN_SECRET_LENGTH} characters: ${MAKE_A_SECRET}.`);
+    else if (process.env.NODE_ENV === 'production' && isGuessable(secret))
+      problems.push(
+        `${name} is a known example, or easy to guess, and NODE_ENV is production: ${MAKE_A_SECRET}.`,
+      );
   });
 }
 

@@ -4,6 +4,7 @@ import type { ResolvedSessionOptions } from '../options/resolve-options.js';
 import type { ResolvedSweepOptions } from '../options/resolve-sweep.js';
 import { SessionStoreException } from '../errors.js';
 import { SessionEvents } from '../events/session-events.js';
+import { lineOfError } from '../redacted-error.js';
 import type { SessionStore, SessionStoreUnsupportedError } from '../stores/session-store.js';
 import { RESOLVED_SESSION_OPTIONS, SESSION_STORE } from '../tokens.js';
 
@@ -81,7 +82,7 @@ export class SessionSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
     const { cause } = new SessionStoreException('deleteExpired', error); // without what may be a key or a value
-    this.events.warn(`The sweep of expired sessions failed, and will be tried again: ${String(cause)}`);
+    this.events.warn(`The sweep of expired sessions failed, and will be tried again: ${lineOfError(cause)}`);
   }
 }
 

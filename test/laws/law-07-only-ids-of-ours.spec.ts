@@ -124,7 +124,7 @@ describeLaw('law 7: only ids of ours come in', { controllers: [Pages] }, (law) =
 
   it('asks nobody about more ids than a browser can have come by', async () => {
     const cookies: string[] = [];
-    for (let n = 0; n < 6; n++) cookies.push((await sessionOf('ada')));
+    for (let n = 0; n < 6; n++) cookies.push(await sessionOf('ada'));
     const header = cookies.map((cookie) => `sessionid=${cookie}`).join('; ');
     law.forget();
     const answer = await read(header);

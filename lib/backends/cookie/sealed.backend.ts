@@ -9,6 +9,7 @@ import {
 } from '../../core/session-state.js';
 import { largestValues } from '../../core/value-sizes.js';
 import { SessionFormatException, SessionTooLargeError } from '../../errors.js';
+import { warnOfForeignCookie } from '../../events/foreign-cookie.js';
 import { subjectOf } from '../../events/session-events.js';
 import type {
   BackendServices,
@@ -59,6 +60,7 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
       const packed = this.#seal.open(text, contextOf(name, count));
       const opened = packed && unpackRecord(packed);
       if (opened) tokens.push(opened);
+      else warnOfForeignCookie(this.services.events, name);
     }
     return { tokens: newestOfEach(tokens), presentNames: presentNames(header, name) };
   }

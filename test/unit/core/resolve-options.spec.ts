@@ -22,8 +22,8 @@ const cookieProblems = (cookie: object) => problems({ cookie });
 
 describe('resolveOptions', () => {
   it('fills in the defaults', () => {
+    expect(resolve().secrets).toEqual([secret]);
     expect(resolve()).toEqual({
-      secrets: [secret],
       idleTimeoutMs: 14 * DAY,
       absoluteTimeoutMs: 30 * DAY,
       touchEveryMs: 300_000,
