@@ -46,7 +46,7 @@ export class RedisLink {
   #adapter: ClientAdapter | undefined;
   #opening: Promise<OpenConnection> | undefined;
   #starting: Promise<RedisRefusal | undefined> | undefined;
-  #dropped: Promise<void>[] = [];
+  readonly #dropped = new Set<Promise<void>>();
   #renewing: Promise<void> | undefined;
   #renewedAt = -Infinity;
   #toldAt = -Infinity;
@@ -175,6 +175,17 @@ export class RedisLink {
     }
   }
 
+  /** Closes the connection that was opened here; the next who needs one opens another. */
+  async drop(): Promise<void> {
+    const opened = this.#opening;
+    if (!opened) return;
+    this.#adapter = undefined;
+    this.#opening = undefined;
+    const closing = opened.then((connection) => connection.close()).catch(() => undefined);
+    this.#dropped.add(closing);
+    await closing.finally(() => this.#dropped.delete(closing));
+  }
+
   /** Closes what was opened here. */
   async close(): Promise<void> {
     if (this.#url === undefined || this.#isClosed) return;
@@ -208,7 +219,7 @@ export class RedisLink {
     if (this.#renewing) return this.#renewing.then(() => true);
     const now = performance.now();
     if (now - this.#renewedAt < RENEW_MS) return false;
-    const renew = this.#url === undefined ? adapter.reconnect : () => this.#drop();
+    const renew = this.#url === undefined ? adapter.reconnect : async () => void this.drop();
     if (!renew) return false;
     this.#renewedAt = now;
     if (now - this.#toldAt > TELL_MS) {
@@ -221,17 +232,6 @@ export class RedisLink {
     await this.#renewing;
     this.#renewing = undefined;
     return true;
-  }
-
-  /** The next who needs a connection opens one. */
-  async #drop(): Promise<void> {
-    const opened = this.#opening;
-    this.#adapter = undefined;
-    this.#opening = undefined;
-    const closing = opened?.then((connection) => connection.close()).catch(() => undefined);
-    if (!closing) return;
-    this.#dropped.push(closing);
-    void closing.then(() => (this.#dropped = this.#dropped.filter((each) => each !== closing)));
   }
 
   async #untilBack(): Promise<ClientAdapter> {
