@@ -275,6 +275,26 @@ describeWithServers('What RedisSessionStore does on one node', () => {
       expect(await sizeOf(userId)).toBe(1);
     });
 
+    it('is worked through a page at a time, so that others are not held up', async () => {
+      await Promise.all(Array.from({ length: 350 }, () => created({ userId })));
+      let [underWay, most] = [0, 0];
+      const inner = client.client as unknown as { sendCommand(...args: unknown[]): Promise<unknown> };
+      const counting = {
+        isOpen: true,
+        isReady: true,
+        sendCommand: (...args: unknown[]) => {
+          most = Math.max(most, ++underWay);
+          return inner.sendCommand(...args).finally(() => underWay--);
+        },
+      };
+      const counted = new RedisSessionStore(counting, { prefix: PREFIX, clock });
+      expect(await counted.findByUser(userId)).toHaveLength(350);
+      expect(await counted.deleteByUser(userId)).toBe(350);
+      expect(most).toBeGreaterThan(1);
+      expect(most).toBeLessThanOrEqual(101);
+      expect(await sizeOf(userId)).toBe(0);
+    });
+
     it('has nothing of a save, touch or rename after a delete', async () => {
       const key = await created({ userId });
       await store.delete(key);

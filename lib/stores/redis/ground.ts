@@ -27,6 +27,7 @@ export async function lookAtGround(link: RedisLink, prefix: string): Promise<voi
     await tryCommands(link, prefix);
   } catch (error) {
     const refusal = refusalOf(error);
+    if (!refusal || refusal.isMistake) await link.drop(); // a start that failed shall not keep the process alive
     if (!refusal) throw error;
     if (refusal.isMistake) throw new SessionOptionsError([wordsFor(refusal, link.keyPrefix + prefix)]);
     logger.warn(`${refusal.message} The application starts all the same.`);

@@ -110,7 +110,7 @@ function watch(client: Watched, url: string): () => string | undefined {
 
 function reasonOf(error: unknown): string {
   const refusal = refusalOf(error);
-  if (refusal) return refusal.message;
+  if (refusal) return refusal.message.replace(/\.$/, ''); // it stands within a sentence
   const { message, code } = (withoutSecrets(error) ?? {}) as { message?: string; code?: string };
   return message || String(code ?? 'no reason given');
 }

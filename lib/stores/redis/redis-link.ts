@@ -29,6 +29,9 @@ const RENEW_MS = 1_000;
 /** So often, at most, it is told that a server became a replica. */
 const TELL_MS = 60_000;
 
+/** So often it is asked whether a server evicts: an operator can change that while it runs. */
+const ASK_AGAIN_MS = 5 * 60 * 1000;
+
 /** A script that is said to write, which it does not: a server refuses it exactly where a write would fail. */
 const COULD_WRITE = ['eval', '#!lua\nreturn 1', '0'];
 
@@ -46,11 +49,13 @@ export class RedisLink {
   #adapter: ClientAdapter | undefined;
   #opening: Promise<OpenConnection> | undefined;
   #starting: Promise<RedisRefusal | undefined> | undefined;
-  #dropped: Promise<void>[] = [];
+  readonly #dropped = new Set<Promise<void>>();
   #renewing: Promise<void> | undefined;
   #renewedAt = -Infinity;
   #toldAt = -Infinity;
   #mayEvict: boolean | undefined;
+  #askedAt = -Infinity;
+  #asking: Promise<string | undefined> | undefined;
   #isClosed = false;
 
   /** @throws SessionOptionsError when it is neither a client nor a URL */
@@ -123,6 +128,8 @@ export class RedisLink {
    * when nobody has asked.
    */
   get mayEvict(): boolean | undefined {
+    const isOld = this.#mayEvict !== undefined && performance.now() - this.#askedAt > ASK_AGAIN_MS;
+    if (isOld && this.isReady) this.askForEviction().catch(() => undefined); // for the next ones
     return this.#mayEvict;
   }
 
@@ -147,12 +154,8 @@ export class RedisLink {
   }
 
   /** Asks every server what it does when it is full. @returns the first policy by which one drops keys */
-  async askForEviction(): Promise<string | undefined> {
-    const adapter = await this.start();
-    const masters = await adapter.masters().catch(rethrow);
-    const found = await Promise.all(masters.map(evictionOf)).catch(() => undefined);
-    this.#mayEvict = found?.some(({ policy, hasEvicted }) => policy !== undefined || hasEvicted) ?? true;
-    return found?.find(({ policy }) => policy !== undefined)?.policy;
+  askForEviction(): Promise<string | undefined> {
+    return (this.#asking ??= this.#askForEviction().finally(() => (this.#asking = undefined)));
   }
 
   /**
@@ -175,6 +178,17 @@ export class RedisLink {
     }
   }
 
+  /** Closes the connection that was opened here; the next who needs one opens another. */
+  async drop(): Promise<void> {
+    const opened = this.#opening;
+    if (!opened) return;
+    this.#adapter = undefined;
+    this.#opening = undefined;
+    const closing = opened.then((connection) => connection.close()).catch(() => undefined);
+    this.#dropped.add(closing);
+    await closing.finally(() => this.#dropped.delete(closing));
+  }
+
   /** Closes what was opened here. */
   async close(): Promise<void> {
     if (this.#url === undefined || this.#isClosed) return;
@@ -183,6 +197,18 @@ export class RedisLink {
     const connection = await this.#opening?.catch(() => undefined);
     await connection?.close();
     await Promise.all(this.#dropped);
+  }
+
+  async #askForEviction(): Promise<string | undefined> {
+    const adapter = await this.start();
+    const masters = await adapter.masters().catch(rethrow);
+    this.#askedAt = performance.now();
+    const found = await Promise.all(masters.map(evictionOf)).catch((error: unknown) => {
+      if (isBroken(error)) this.#askedAt = -Infinity; // it did not refuse: the next one asks again
+      return undefined;
+    });
+    this.#mayEvict = found?.some(({ policy, hasEvicted }) => policy !== undefined || hasEvicted) ?? true;
+    return found?.find(({ policy }) => policy !== undefined)?.policy;
   }
 
   /** Does one command's work; a second time where the first did nothing that counts. */
@@ -208,7 +234,7 @@ export class RedisLink {
     if (this.#renewing) return this.#renewing.then(() => true);
     const now = performance.now();
     if (now - this.#renewedAt < RENEW_MS) return false;
-    const renew = this.#url === undefined ? adapter.reconnect : () => this.#drop();
+    const renew = this.#url === undefined ? adapter.reconnect : async () => void this.drop();
     if (!renew) return false;
     this.#renewedAt = now;
     if (now - this.#toldAt > TELL_MS) {
@@ -221,17 +247,6 @@ export class RedisLink {
     await this.#renewing;
     this.#renewing = undefined;
     return true;
-  }
-
-  /** The next who needs a connection opens one. */
-  async #drop(): Promise<void> {
-    const opened = this.#opening;
-    this.#adapter = undefined;
-    this.#opening = undefined;
-    const closing = opened?.then((connection) => connection.close()).catch(() => undefined);
-    if (!closing) return;
-    this.#dropped.push(closing);
-    void closing.then(() => (this.#dropped = this.#dropped.filter((each) => each !== closing)));
   }
 
   async #untilBack(): Promise<ClientAdapter> {
@@ -357,7 +372,7 @@ async function evictionOf(send: Send): Promise<{ policy?: string; hasEvicted: bo
     String,
   );
   const policy = /^maxmemory_policy:(\S+)/m.exec(memory ?? '')?.[1];
-  if (policy === undefined) throw new Error('Redis does not tell what it does when it is full.');
+  if (policy === undefined) throw new Error('ERR Redis does not tell what it does when it is full.');
   const hasEvicted = !/^evicted_keys:0\s/m.test(`${stats}\n`);
   return policy === 'noeviction' ? { hasEvicted } : { policy, hasEvicted };
 }

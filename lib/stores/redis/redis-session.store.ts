@@ -49,6 +49,9 @@ const MAX_LOOKS = 10;
  * An update is one script, and so one step: two requests that change different values both win. What expires leaves by
  * itself. While Redis is away commands are refused, and not queued: requests that need their session get a 503.
  *
+ * At the start the server is looked at: it must be no replica, and allow the commands and keys that the README lists. A session
+ * of a user lives as long as their index names it: so none outlives a `deleteByUser` on a server that drops keys when full.
+ *
  * `findByUser` asks an index by user and then each session, so that it never shows a dead one. In a cluster the index is
  * written by a second command, right after the session: a login that is under way at that moment may be missing.
  *
