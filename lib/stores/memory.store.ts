@@ -1,4 +1,4 @@
-import { Inject, Injectable, Optional } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit, Optional } from '@nestjs/common';
 import { type EpochMs, SessionClock, systemClock } from '../core/clock.js';
 import {
   applyChange,
@@ -22,13 +22,16 @@ import {
 const MAX_RECORDS = 100_000;
 
 /**
- * Keeps sessions in this process, and loses them with it. For tests, development and single-process tools.
+ * Keeps sessions in this process, and loses them with it. For tests, development and single-process tools; where
+ * `NODE_ENV` is `production`, it warns at the start.
  *
  * Bounded: beyond 100,000 sessions the expired ones leave, and then the ones created first.
  */
 @Injectable()
-export class MemorySessionStore extends SessionStore {
+export class MemorySessionStore extends SessionStore implements OnModuleInit {
   readonly #records = new Map<string, SessionRecord>();
+  /** Keys of each user's sessions: of all that are held, expired ones too. */
+  readonly #keysByUser = new Map<string, Set<string>>();
   readonly #clock: SessionClock;
   /** The bound; a subclass may choose another. */
   protected readonly maxRecords: number = MAX_RECORDS;
@@ -36,6 +39,14 @@ export class MemorySessionStore extends SessionStore {
   constructor(@Optional() @Inject(SessionClock) clock?: SessionClock) {
     super();
     this.#clock = clock ?? systemClock;
+  }
+
+  onModuleInit(): void {
+    if (process.env.NODE_ENV !== 'production') return;
+    new Logger('Session').warn(
+      'MemorySessionStore keeps sessions in the memory of this process: a restart logs everybody out, and another ' +
+        'process knows none of them. In production use RedisSessionStore, TypeOrmSessionStore or FileSessionStore.',
+    );
   }
 
   // Records are never changed in place, so the stored object itself can be handed out.
@@ -49,14 +60,14 @@ export class MemorySessionStore extends SessionStore {
   async create(key: string, record: SessionRecord): Promise<boolean> {
     if (this.#unexpired(key)) return false;
     if (this.#records.size >= this.maxRecords) this.#makeRoom();
-    this.#records.set(key, record);
+    this.#put(key, record);
     return true;
   }
 
   async save(key: string, change: SessionChange): Promise<boolean> {
     const record = this.#living(key);
     if (!record) return false; // logged out while the request ran: it stays logged out
-    this.#records.set(key, applyChange(record, change));
+    this.#put(key, applyChange(record, change));
     return true;
   }
 
@@ -70,7 +81,7 @@ export class MemorySessionStore extends SessionStore {
   override async touch(key: string, touch: SessionTouch): Promise<boolean> {
     const record = this.#living(key);
     if (!record) return false;
-    this.#records.set(key, applyTouch(record, touch));
+    this.#put(key, applyTouch(record, touch));
     return true;
   }
 
@@ -83,7 +94,7 @@ export class MemorySessionStore extends SessionStore {
     const record = this.#living(key);
     if (!record) return 'gone';
     if (this.#unexpired(newKey)) return 'taken';
-    this.#records.set(newKey, applyChange(record, change));
+    this.#put(newKey, applyChange(record, change));
     const successor = { key: newKey, trail: change.trail };
     this.#bury(key, tombstoneUntil, (until) => tombstoneOf(record, 'renamed', until, successor));
     return 'renamed';
@@ -97,7 +108,7 @@ export class MemorySessionStore extends SessionStore {
     const record = this.#living(key);
     if (!record) return undefined;
     const { change, text } = atomicChange(record, name, update);
-    this.#records.set(key, applyChange(record, change));
+    this.#put(key, applyChange(record, change));
     return { text };
   }
 
@@ -108,7 +119,7 @@ export class MemorySessionStore extends SessionStore {
     for (const [key, record] of this.#records) {
       if (signal?.aborted) break;
       if (record.expiresAt > this.#clock.now()) continue;
-      this.#records.delete(key);
+      this.#remove(key);
       if (!record.gone) deleted++;
       if (++inBatch < batchSize) continue;
       inBatch = 0;
@@ -126,7 +137,11 @@ export class MemorySessionStore extends SessionStore {
 
   override async findByUser(userId: string): Promise<StoredSession[]> {
     const found: StoredSession[] = [];
-    for (const [key, record] of this.#all()) if (record.userId === userId) found.push({ key, record });
+    const now = this.#clock.now();
+    for (const key of this.#keysByUser.get(userId) ?? []) {
+      const record = this.#records.get(key);
+      if (record && !record.gone && record.expiresAt > now) found.push({ key, record });
+    }
     return found;
   }
 
@@ -141,7 +156,10 @@ export class MemorySessionStore extends SessionStore {
   }
 
   override async count(): Promise<number> {
-    return [...this.#all()].length;
+    const now = this.#clock.now();
+    let living = 0;
+    for (const { gone, expiresAt } of this.#records.values()) if (!gone && expiresAt > now) living++;
+    return living;
   }
 
   override async ping(): Promise<void> {}
@@ -149,7 +167,7 @@ export class MemorySessionStore extends SessionStore {
   #unexpired(key: string): SessionRecord | undefined {
     const record = this.#records.get(key);
     if (!record || record.expiresAt > this.#clock.now()) return record;
-    this.#records.delete(key);
+    this.#remove(key);
     return undefined;
   }
 
@@ -158,14 +176,32 @@ export class MemorySessionStore extends SessionStore {
     return record?.gone ? undefined : record;
   }
 
-  *#all(): Generator<[string, SessionRecord]> {
-    const now = this.#clock.now();
-    for (const entry of this.#records) if (!entry[1].gone && entry[1].expiresAt > now) yield entry;
+  #put(key: string, record: SessionRecord): void {
+    const before = this.#records.get(key)?.userId;
+    this.#records.set(key, record);
+    if (before === record.userId) return;
+    this.#unlist(before, key);
+    if (record.userId === undefined) return;
+    const keys = this.#keysByUser.get(record.userId);
+    if (keys) keys.add(key);
+    else this.#keysByUser.set(record.userId, new Set([key]));
+  }
+
+  #remove(key: string): void {
+    this.#unlist(this.#records.get(key)?.userId, key);
+    this.#records.delete(key);
+  }
+
+  #unlist(userId: string | undefined, key: string): void {
+    if (userId === undefined) return;
+    const keys = this.#keysByUser.get(userId);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysByUser.delete(userId);
   }
 
   #bury(key: string, until: EpochMs | undefined, tombstone: (until: EpochMs) => SessionRecord): void {
-    if (until === undefined || until <= this.#clock.now()) this.#records.delete(key);
-    else this.#records.set(key, tombstone(until));
+    if (until === undefined || until <= this.#clock.now()) this.#remove(key);
+    else this.#put(key, tombstone(until));
   }
 
   /** Drops what is over; where that is not enough, a hundredth of the rest, the first created first. */
@@ -174,7 +210,7 @@ export class MemorySessionStore extends SessionStore {
     let surplus = this.#records.size - this.maxRecords + Math.ceil(this.maxRecords / 100);
     for (const key of this.#records.keys()) {
       if (surplus-- <= 0) return;
-      this.#records.delete(key);
+      this.#remove(key);
     }
   }
 }

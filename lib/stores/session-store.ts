@@ -54,8 +54,8 @@ export interface DeleteByUserOptions {
 export class SessionStoreUnsupportedError extends Error {
   readonly code = 'SESSION_STORE_UNSUPPORTED';
 
-  constructor(store: string, operation: string) {
-    super(`${store} has no ${operation}(): implement it, or use a store that has it.`);
+  constructor(store: string, operation: string, why = 'implement it, or use a store that has it') {
+    super(`${store} has no ${operation}(): ${why}.`);
     this.name = 'SessionStoreUnsupportedError';
   }
 }

@@ -4,7 +4,13 @@ import { CACHE_MANAGER, CacheModule } from '@nestjs/cache-manager';
 import { Test } from '@nestjs/testing';
 import { type Cache, createCache } from 'cache-manager';
 import { Keyv } from 'keyv';
-import { SessionFormatException, SessionModule, SessionOptionsError, SessionStore } from 'nest-session';
+import {
+  clearSessions,
+  SessionFormatException,
+  SessionModule,
+  SessionOptionsError,
+  SessionStore,
+} from 'nest-session';
 import { CacheSessionStore } from 'nest-session/cache';
 import { aChange, aRecord, newKey } from 'nest-session/testing';
 
@@ -166,6 +172,31 @@ describe('CacheSessionStore in an application', () => {
     const tiers = CacheModule.register({ isGlobal: true, stores: [new Keyv(), new Keyv()] });
     await expect(start(CacheSessionStore, [tiers])).rejects.toThrow(SessionOptionsError);
     await expect(start(CacheSessionStore, [tiers])).rejects.toThrow('exactly one Keyv store');
+  });
+
+  it('warns of the option for cache-manager 5, which is ignored: sessions are in memory', async () => {
+    const options = { isGlobal: true, store: () => ({ get: () => undefined }) };
+    await (await start(CacheSessionStore, [CacheModule.register(options)])).close();
+    expect(warn.mock.calls.flat()).toEqual([expect.stringContaining('`store` of CacheModule.register()')]);
+    expect(warn.mock.calls[0][0]).toContain('stores: [new Keyv({ store: new KeyvRedis(url) })]');
+  });
+
+  it.each(['sqlite', 'postgres', 'mysql'])('warns of %s, where Keyv never clears', async (dialect) => {
+    const table = Object.assign(new Map<string, unknown>(), { opts: { dialect } });
+    const keyv = new Keyv({ store: table });
+    const app = await start(CacheSessionStore, [CacheModule.register({ isGlobal: true, stores: [keyv] })]);
+    expect(warn.mock.calls.flat()).toEqual([expect.stringContaining('keeps expired rows')]);
+    expect(app.get(SessionStore).expiresByItself).toBe(false);
+    await expect(clearSessions(app)).rejects.toMatchObject({
+      code: 'SESSION_STORE_UNSUPPORTED',
+      message: expect.stringContaining('Keyv keeps expired rows in an SQL database for ever') as unknown,
+    });
+    await app.close();
+  });
+
+  it.each(['findByUser', 'deleteByUser'] as const)('says why there is no %s', async (method) => {
+    const { store } = openCache();
+    await expect((store as SessionStore)[method]('7')).rejects.toThrow('a cache has no index by user');
   });
 
   it('warns of a cache that several processes may share, unless there is only one', async () => {

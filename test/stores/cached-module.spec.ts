@@ -31,7 +31,7 @@ class BaseStore extends MemorySessionStore implements OnModuleInit {
     happened.push(`made ${where}`);
   }
 
-  onModuleInit() {
+  override onModuleInit() {
     happened.push('initialised');
   }
 

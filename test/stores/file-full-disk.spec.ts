@@ -3,14 +3,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import type { FileSessionStore as Store, SessionRecord } from 'nest-session';
+import type {
+  FileSessionStore as Store,
+  SessionHealthIndicator as Health,
+  SessionRecord,
+} from 'nest-session';
 import { SmallDisk, type Trouble } from '../support/small-disk.js';
 
 const disk = new SmallDisk();
 jest.unstable_mockModule('node:fs/promises', () => disk.fs);
-const { FileSessionStore, RECORD_FORMAT, SessionFormatException, SessionOptionsError } =
-  await import('nest-session');
+const {
+  clearSessions,
+  FileSessionStore,
+  RECORD_FORMAT,
+  SessionFormatException,
+  SessionHealthIndicator,
+  SessionOptionsError,
+  SessionStore,
+} = await import('nest-session');
 const { aChange, aRecord, FakeClock, newKey } = await import('nest-session/testing');
+const { Browser } = await import('../support/browser.js');
+const { platforms, startApp } = await import('../support/http-app.js');
+const { AppUsers, loggedIn, newPerson, People } = await import('../support/people.js');
 
 const GRACE_MS = 30_000;
 const FULL: readonly Trouble[] = ['blocks', 'inodes', 'names'];
@@ -301,5 +315,44 @@ describe('a disk that is mounted read-only', () => {
     for (const ask of [() => store.ping(), () => store.save(key, change), () => store.delete(key)])
       await expect(ask()).rejects.toThrow('EROFS: the file system is mounted read-only');
     expect(await store.load(key)).toBeDefined();
+  });
+});
+
+describe.each(platforms)('an application whose disk gets full, on %s', (platform) => {
+  let app: Awaited<ReturnType<typeof startApp>>;
+  afterEach(() => app.close());
+
+  it.each(FULL)('logs out, revokes and clears, and is down for who asks (%s)', async (trouble) => {
+    app = await startApp({
+      platform,
+      controllers: [People],
+      session: { auth: { users: AppUsers } },
+      store: FileSessionStore.with({ directory }),
+    });
+    const health = async () => (await app.get<Health>(SessionHealthIndicator).isHealthy()).session.status;
+    const [ada, bob] = [newPerson(), newPerson()];
+    const [phone, laptop] = [
+      await loggedIn(new Browser(app.url), ada),
+      await loggedIn(new Browser(app.url), bob),
+    ];
+    await app.get<Store>(SessionStore).create(newKey(), aRecord({ expiresAt: app.clock.now() + 1 }));
+    app.clock.advance('1s');
+    disk.trouble = trouble;
+
+    expect((await phone.post(`/login?user=${ada.id}`)).status).toBe(503);
+    expect(await health()).toBe('down');
+    const { handle } = (await phone.get('/read')).json();
+    expect(handle).not.toBeNull();
+    const cookie = { cookie: `sessionid=${await laptop.cookie('sessionid')}` };
+    expect((await laptop.post('/logout')).status).toBe(201);
+    expect((await new Browser(app.url).get('/me', cookie)).status).toBe(401);
+    expect((await phone.post('/devices/all/revoke')).json()).toMatchObject({ ended: 1 });
+    expect((await phone.get('/me')).status).toBe(401);
+    expect(await clearSessions(app.app)).toBe(1);
+    expect(await filesThere()).toEqual([]);
+
+    disk.trouble = undefined;
+    expect(await health()).toBe('up');
+    expect((await (await loggedIn(new Browser(app.url), ada)).get('/me')).status).toBe(200);
   });
 });

@@ -1,5 +1,7 @@
-import { MemorySessionStore } from 'nest-session';
-import { aRecord, describeSessionStore, FakeClock, newKey } from 'nest-session/testing';
+import { jest } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { MemorySessionStore, type SessionRecord } from 'nest-session';
+import { aChange, aRecord, describeSessionStore, FakeClock, newKey } from 'nest-session/testing';
 
 describeSessionStore('MemorySessionStore', async ({ clock }) => new MemorySessionStore(clock));
 
@@ -47,5 +49,72 @@ describe('MemorySessionStore, when it is full', () => {
     expect(await store.load(keys[0])).toBeUndefined();
     expect(await store.load(keys[100])).toBeDefined();
     expect(await store.count()).toBeLessThanOrEqual(100);
+  });
+});
+
+describe('MemorySessionStore, asked for the sessions of a user', () => {
+  /** A record that tells how often somebody asked whose it is. */
+  const watched = (userId: string): { record: SessionRecord; looks: () => number } => {
+    let looks = 0;
+    const record = Object.defineProperty(aRecord(), 'userId', {
+      enumerable: true,
+      get: () => {
+        looks++;
+        return userId;
+      },
+    });
+    return { record, looks: () => looks };
+  };
+
+  it.each(['findByUser', 'deleteByUser'] as const)('looks at no others (%s)', async (method) => {
+    const store = new MemorySessionStore();
+    const { record, looks } = watched('8');
+    await store.create(newKey(), record);
+    await store.create(newKey(), aRecord({ userId: '7' }));
+    const before = looks();
+    await store[method]('7');
+    expect(looks()).toBe(before);
+    expect(await store.findByUser('8')).toHaveLength(1);
+  });
+
+  it('knows them through every change of hands, and forgets them when the store is full', async () => {
+    const clock = new FakeClock();
+    const store = new SmallStore(clock);
+    const usersOf = async (...ids: string[]) =>
+      Promise.all(ids.map(async (id) => (await store.findByUser(id)).length));
+    const [key, newer] = [newKey(), newKey()];
+    const login = (userId: string) =>
+      aChange({ authentication: { userId, absoluteExpiresAt: aRecord().absoluteExpiresAt } });
+    await store.create(key, aRecord());
+    await store.save(key, login('7'));
+    expect(await usersOf('7', '8')).toEqual([1, 0]);
+    await store.rename(key, newer, login('8'), clock.now() + 30_000);
+    expect(await usersOf('7', '8')).toEqual([0, 1]);
+    await store.delete(newer, clock.now() + 30_000);
+    expect(await usersOf('7', '8')).toEqual([0, 0]);
+    const first = newKey();
+    await store.create(first, aRecord({ userId: '9' }));
+    for (let n = 0; n < 200; n++) await store.create(newKey(), aRecord());
+    expect(await store.load(first)).toBeUndefined();
+    expect(await usersOf('9')).toEqual([0]);
+  });
+});
+
+describe('MemorySessionStore, where an application starts', () => {
+  const { NODE_ENV } = process.env;
+  afterEach(() => {
+    process.env.NODE_ENV = NODE_ENV;
+    jest.restoreAllMocks();
+  });
+
+  it.each([
+    ['production', 1],
+    ['development', 0],
+  ])('in %s warns %d times', (environment, times) => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    process.env.NODE_ENV = environment;
+    new MemorySessionStore().onModuleInit();
+    expect(warn).toHaveBeenCalledTimes(times);
+    if (times > 0) expect(warn.mock.calls[0][0]).toContain('a restart logs everybody out');
   });
 });

@@ -7,6 +7,7 @@ import {
   Optional,
   type Type,
 } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import type { Cache } from 'cache-manager';
 import { type EpochMs, SessionClock, systemClock } from '../../core/clock.js';
 import {
@@ -21,7 +22,12 @@ import {
 } from '../../core/record.js';
 import { SessionFormatException } from '../../errors.js';
 import { calledAs } from '../called-as.js';
-import { type AtomicResult, type RenameOutcome, SessionStore } from '../session-store.js';
+import {
+  type AtomicResult,
+  type RenameOutcome,
+  SessionStore,
+  SessionStoreUnsupportedError,
+} from '../session-store.js';
 import { readRecord, writeRecord } from './record-text.js';
 import { CACHE_MANAGER, StrictCache } from './strict-cache.js';
 
@@ -48,6 +54,16 @@ export interface CacheSessionStoreClass extends Type<CacheSessionStore> {
 /** Nobody provides it: options come from `with()`, or from whoever constructs the store by hand. */
 const OPTIONS = Symbol('nest-session.CacheSessionOptions');
 
+/** The token under which the CacheModule of @nestjs/cache-manager keeps what it was registered with. */
+const CACHE_MODULE_OPTIONS = 'CACHE_MODULE_OPTIONS';
+
+const NO_INDEX =
+  'a cache has no index by user, so that sessions can be neither listed, revoked nor limited. Use RedisSessionStore, ' +
+  'or CachedSessionStore over a database';
+const NO_EXPIRY =
+  'Keyv keeps expired rows in an SQL database for ever. Delete them by a job of your own, or use ' +
+  'TypeOrmSessionStore, which clears its table';
+
 /** So much longer does a cache keep an entry than its deadline says, for machines' clocks differ. */
 const TTL_MARGIN_MS = 60_000;
 
@@ -67,7 +83,8 @@ const TTL_MARGIN_MS = 60_000;
  */
 @Injectable()
 export class CacheSessionStore extends SessionStore implements OnModuleInit {
-  override readonly expiresByItself = true;
+  /** False over an SQL database: Keyv leaves there what is over. */
+  override readonly expiresByItself: boolean;
   readonly #cache: StrictCache;
   readonly #prefix: string;
   readonly #isAlone: boolean;
@@ -79,9 +96,11 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     @Inject(CACHE_MANAGER) cache: Cache,
     @Optional() @Inject(OPTIONS) options: CacheSessionOptions = {},
     @Optional() @Inject(SessionClock) clock?: SessionClock,
+    @Optional() @Inject(ModuleRef) private readonly modules?: ModuleRef,
   ) {
     super();
     this.#cache = StrictCache.of(cache, 'CacheSessionStore');
+    this.expiresByItself = this.#cache.expires;
     this.#prefix = options.prefix ?? 'nest-session:';
     this.#isAlone = options.singleProcess ?? this.#cache.isInProcess;
     this.#clock = clock ?? systemClock;
@@ -97,14 +116,25 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
         return imports;
       }
 
-      constructor(@Inject(token) cache: Cache, @Optional() @Inject(SessionClock) clock?: SessionClock) {
-        super(cache, options, clock);
+      constructor(
+        @Inject(token) cache: Cache,
+        @Optional() @Inject(SessionClock) clock?: SessionClock,
+        @Optional() @Inject(ModuleRef) modules?: ModuleRef,
+      ) {
+        super(cache, options, clock, modules);
       }
     }
     return calledAs(CacheSessionStore, ConfiguredCacheSessionStore);
   }
 
   onModuleInit(): void {
+    if (!this.expiresByItself) this.#logger.warn(`CacheSessionStore: ${NO_EXPIRY}.`);
+    if (this.#cache.isInProcess && this.#hasIgnoredStore()) {
+      this.#logger.warn(
+        'CacheSessionStore keeps sessions in the memory of this process: `store` of CacheModule.register() was for ' +
+          'cache-manager 5, and is ignored now. Write `stores: [new Keyv({ store: new KeyvRedis(url) })]`.',
+      );
+    }
     if (this.#isAlone) return;
     this.#logger.warn(
       'CacheSessionStore keeps laws 4, 5 and 6 within one process only: a cache has no compare-and-swap. With several ' +
@@ -173,10 +203,35 @@ export class CacheSessionStore extends SessionStore implements OnModuleInit {
     return updated ? { text: written } : undefined;
   }
 
-  /** The cache forgets by itself; so nothing is deleted here, but a cache that can't be asked is still told. */
+  /**
+   * The cache forgets by itself; so nothing is deleted here, but a cache that can't be asked is still told.
+   *
+   * @throws SessionStoreUnsupportedError over an SQL database, where Keyv leaves what is over
+   */
   override async deleteExpired(): Promise<number> {
+    if (!this.expiresByItself)
+      throw new SessionStoreUnsupportedError('CacheSessionStore', 'deleteExpired', NO_EXPIRY);
     await this.ping();
     return 0;
+  }
+
+  override findByUser(): Promise<never> {
+    return Promise.reject(new SessionStoreUnsupportedError('CacheSessionStore', 'findByUser', NO_INDEX));
+  }
+
+  override deleteByUser(): Promise<never> {
+    return Promise.reject(new SessionStoreUnsupportedError('CacheSessionStore', 'deleteByUser', NO_INDEX));
+  }
+
+  /** @nestjs/cache-manager takes the option of former times without a word, and makes a cache in memory. */
+  #hasIgnoredStore(): boolean {
+    try {
+      const options: unknown = this.modules?.get(CACHE_MODULE_OPTIONS, { strict: false });
+      const { store, stores } = Object(options) as Record<string, unknown>;
+      return store !== undefined && stores === undefined;
+    } catch {
+      return false; // a cache that was made otherwise
+    }
   }
 
   #inTurn<T>(keys: readonly string[], task: () => Promise<T>): Promise<T> {

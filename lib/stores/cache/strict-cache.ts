@@ -15,9 +15,13 @@ interface Adapter {
   delete(key: string): unknown;
   on?(event: 'error', listener: (error: unknown) => void): unknown;
   disconnect?(): unknown;
+  readonly opts?: { readonly dialect?: unknown };
   /** A `Cacheable` has a second tier. */
   readonly secondary?: unknown;
 }
+
+/** Adapters whose server never deletes what is over: Keyv passes over it when it is asked for, and that is all. */
+const WITHOUT_EXPIRY: readonly unknown[] = ['sqlite', 'postgres', 'mysql'];
 
 /** One for each Keyv, however many stores use it: who shares the data also waits for each other's turn. */
 const opened = new WeakMap<Keyv, StrictCache>();
@@ -53,6 +57,11 @@ export class StrictCache {
   /** Whether the data lies in this process: then there is nothing to disconnect from. */
   get isInProcess(): boolean {
     return typeof this.#adapter.disconnect !== 'function';
+  }
+
+  /** Whether what is over leaves by itself; in a table of a database it stays. */
+  get expires(): boolean {
+    return !WITHOUT_EXPIRY.includes(this.#adapter.opts?.dialect);
   }
 
   /** @returns undefined when there is none, or none that Keyv can read */
