@@ -1,5 +1,5 @@
 import { CacheInterceptor, CacheModule } from '@nestjs/cache-manager';
-import { Controller, type ExecutionContext, Get, Injectable, Post } from '@nestjs/common';
+import { Controller, type ExecutionContext, Get, Injectable } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { Session } from 'nest-session';
 import { Browser } from '../support/browser.js';
@@ -12,7 +12,7 @@ import type { AnySession } from '../support/stage.js';
 class CachePerVisitor extends CacheInterceptor {
   protected override async trackBy(context: ExecutionContext): Promise<string | undefined> {
     const url = await super.trackBy(context);
-    if (url === undefined || context.getType() !== 'http') return url;
+    if (!url || context.getType() !== 'http') return url ?? undefined;
     const { session } = context.switchToHttp().getRequest<{ session: Session }>();
     await session.load();
     return session.isNew ? undefined : `${session.handle} ${session.userId ?? ''} ${url}`;
