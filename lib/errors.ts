@@ -247,6 +247,11 @@ export class SessionStoreTimeoutError extends Error {
   }
 }
 
+/** Whether an error is ours, told by its code: it may be of the other build of the package, where classes are others. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return codes.includes((Object(error) as { code?: string }).code ?? '');
+}
+
 /** What the client sees: Nest's usual body, and the code. */
 function bodyOf(statusCode: number, error: string, message: string, code: string): object {
   return { statusCode, error, message, code };

@@ -299,7 +299,10 @@ function someController(
 }
 
 function refuseSecondRegistration(modules: ModulesContainer): void {
-  const registrations = [...modules.values()].filter(({ metatype }) => metatype === SessionModule);
+  // The other build of the package has another class, but the same tokens.
+  const registrations = [...modules.values()].filter(
+    ({ metatype, providers }) => metatype === SessionModule || providers.has(RESOLVED_SESSION_OPTIONS),
+  );
   const isBare = registrations.some(({ providers }) => !providers.has(RESOLVED_SESSION_OPTIONS));
   if (isBare) {
     throw new SessionOptionsError([

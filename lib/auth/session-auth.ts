@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AskStore } from '../backends/ask-store.js';
+import { AskStore, isUnsupported } from '../backends/ask-store.js';
 import type { EpochMs, SessionClock } from '../core/clock.js';
 import { BROWSER_POLICY, type ExpiryPolicy, MODULE_POLICY, PERSISTENT_POLICY } from '../core/deadlines.js';
 import {
@@ -24,7 +24,7 @@ import {
 } from '../errors.js';
 import { SessionEvents, subjectOf } from '../events/session-events.js';
 import { type LoginFollower, RequestSession, type UserSource } from '../http/request-session.js';
-import { SessionStore, SessionStoreUnsupportedError } from '../stores/session-store.js';
+import { lacks, type SessionStore } from '../stores/session-store.js';
 import {
   RESOLVED_AUTH_OPTIONS,
   RESOLVED_SESSION_OPTIONS,
@@ -485,13 +485,13 @@ function clearSiteDataOf(what: NonNullable<LogoutOptions['clearSiteData']>): str
 
 function unlessUnsupported<T>(fallback: T) {
   return (error: unknown): T => {
-    if (error instanceof SessionStoreUnsupportedError) return fallback;
+    if (isUnsupported(error)) return fallback;
     throw error;
   };
 }
 
 function refuseStoreWithoutUsers(store: SessionStore): void {
-  if (store.findByUser !== SessionStore.prototype.findByUser) return;
+  if (!lacks(store, 'findByUser')) return;
   throw new SessionOptionsError([
     `auth.maxSessions needs a store that finds sessions by user, which ${store.constructor.name} does not: ` +
       'use another store, or leave maxSessions out.',

@@ -2,7 +2,7 @@ import type { Committed } from '../backends/session-backend.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
 import type { SessionRecord } from '../core/record.js';
 import type { SessionState, StoredIdentity } from '../core/session-state.js';
-import { SessionRotatedException, SessionUsageError } from '../errors.js';
+import { hasCode, SessionUsageError } from '../errors.js';
 import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import { subjectOf } from '../events/session-events.js';
 import type { RequestSessionServices } from '../http/request-session.js';
@@ -90,7 +90,7 @@ export class DetachedSession implements SessionLifecycle {
       try {
         return await work(this.#state.stored as StoredIdentity);
       } catch (error) {
-        if (!(error instanceof SessionRotatedException) || tries === MAX_TRIES) throw error;
+        if (!hasCode(error, 'SESSION_ROTATED') || tries === MAX_TRIES) throw error;
         if (!(await this.#follow())) throw error;
       }
     }

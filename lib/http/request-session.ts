@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
-import { ConflictException } from '@nestjs/common';
 import type { Committed, CookiesRead, SessionBackend } from '../backends/session-backend.js';
 import type { CsrfTokens } from '../crypto/csrf-tokens.js';
 import type { SessionClock } from '../core/clock.js';
@@ -8,7 +7,7 @@ import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
 import type { SessionRecord } from '../core/record.js';
 import type { CommitPlan, NewLogin, Proof, SessionState, StoredIdentity } from '../core/session-state.js';
-import { SessionHeadersSentError, SessionRotatedException } from '../errors.js';
+import { hasCode, SessionHeadersSentError, SessionRotatedException } from '../errors.js';
 import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import {
   type EndReason,
@@ -170,7 +169,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     const { stored, named = [] } = this.state ?? {};
     if (backend.livesInCookie && stored && this.hasBegun) throw new SessionHeadersSentError();
     const ended = await backend.end(named).catch((error: unknown) => {
-      throw error instanceof SessionRotatedException ? this.rotated() : error;
+      throw hasCode(error, 'SESSION_ROTATED') ? this.rotated() : error;
     });
     this.#startAnew();
     this.#tellOfEnded(ended, reason);
@@ -239,7 +238,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     const changing = backend.atomic(state, state.stored, name, (stored) => stored && value);
     await this.#inTurn(
       changing.catch((error: unknown) => {
-        if (!(error instanceof ConflictException)) throw error;
+        if (!hasCode(error, 'SESSION_INTERRUPTED', 'SESSION_ROTATED')) throw error;
       }),
     );
   }
@@ -413,7 +412,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     try {
       committed = await backend.commit(state, plan, cookie.placeFor(this.isSecure));
     } catch (error) {
-      this.#isRotated = error instanceof SessionRotatedException;
+      this.#isRotated = hasCode(error, 'SESSION_ROTATED');
       throw error;
     }
     const proof = 'proof' in plan ? plan.proof : undefined;

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { HttpException, HttpStatus } from '@nestjs/common';
+import { type HttpException, HttpStatus } from '@nestjs/common';
 import { HeadWriter } from './head-writer.js';
 
 /** What the barrier asks before the first byte leaves. */
@@ -200,7 +200,7 @@ export class ResponseBarrier {
     const isGone = this.#isGone;
     this.#endHold();
     this.#held = [];
-    if (!(error instanceof HttpException)) this.onError(error);
+    if (!isHttpException(error)) this.onError(error);
     if (!isGone) this.#answerError(error);
     this.#phase = 'replaced';
     this.#abandon(held, isGone);
@@ -209,8 +209,7 @@ export class ResponseBarrier {
   }
 
   #answerError(error: unknown): void {
-    if (!(error instanceof HttpException))
-      return this.#answer(HttpStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR);
+    if (!isHttpException(error)) return this.#answer(HttpStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR);
     const location = this.gate.redirectInstead(error.getStatus());
     if (location !== undefined) this.#redirect(location);
     else this.#answer(error.getStatus(), bodyOf(error));
@@ -306,6 +305,12 @@ function callBack(args: unknown[], error: Error | undefined): void {
 }
 
 const INTERNAL_ERROR = { statusCode: HttpStatus.INTERNAL_SERVER_ERROR, message: 'Internal server error' };
+
+/** By what it can do: what a store or a backend throws may be of another copy of Nest's package. */
+function isHttpException(error: unknown): error is HttpException {
+  const exception = Object(error) as object;
+  return 'getStatus' in exception && 'getResponse' in exception;
+}
 
 function bodyOf(exception: HttpException): object {
   const response = exception.getResponse();

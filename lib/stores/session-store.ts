@@ -60,6 +60,15 @@ export class SessionStoreUnsupportedError extends Error {
   }
 }
 
+/** On a default that says only that there is no such method; stores of both builds of the package have it. */
+const UNSUPPORTED: unique symbol = Symbol.for('nest-session.unsupported') as never;
+
+/** Whether a store lacks a capability; asks the store itself, which may be of the other build of the package. */
+export function lacks(store: SessionStore, method: 'findByUser' | 'deleteByUser' | 'count'): boolean {
+  const own: unknown = store[method];
+  return typeof own !== 'function' || UNSUPPORTED in own;
+}
+
 /**
  * Where sessions are kept: the contract, and the injection token.
  *
@@ -224,6 +233,11 @@ export abstract class SessionStore {
    * committed: a connection that another module owns may be closed already.
    */
   async close(): Promise<void> {}
+
+  static {
+    for (const method of ['findByUser', 'deleteByUser', 'count'] as const)
+      Object.defineProperty(SessionStore.prototype[method], UNSUPPORTED, { value: true });
+  }
 
   #nothingToClear(operation: string): Promise<number> {
     return this.expiresByItself ? Promise.resolve(0) : this.#unsupported(operation);
