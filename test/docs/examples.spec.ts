@@ -5,10 +5,14 @@ const read = (path: string) => readFile(new URL(path, import.meta.url), 'utf8');
 it.each([
   ['events.md', 'metrics.ts'],
   ['events.md', 'clear-sessions.job.ts'],
-  ...['other-site.ts', 'payment.controller.ts', 'tracker.ts', 'cart.ts', 'cart.spec.ts'].map((name) => [
-    'recipes.md',
-    name,
-  ]),
+  ...[
+    'other-site.ts',
+    'payment.controller.ts',
+    'tracker.ts',
+    'tenant.interceptor.ts',
+    'cart.ts',
+    'cart.spec.ts',
+  ].map((name) => ['recipes.md', name]),
 ])('docs/%s shows %s word for word, as it is tested', async (document, name) => {
   const [page, code] = await Promise.all([
     read(`../../docs/${document}`),

@@ -1,7 +1,18 @@
-import { type CanActivate, Controller, type ExecutionContext, Get, Post } from '@nestjs/common';
+import { once } from 'node:events';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import {
+  BadRequestException,
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Get,
+  Post,
+} from '@nestjs/common';
+import { APP_INTERCEPTOR } from '@nestjs/core';
 import { Session } from 'nest-session';
 import { corsForOtherSite, sessionsForOtherSite } from '../../docs/examples/other-site.js';
 import { PaymentController } from '../../docs/examples/payment.controller.js';
+import { TenantInterceptor } from '../../docs/examples/tenant.interceptor.js';
 import { trackerOf } from '../../docs/examples/tracker.js';
 import '../../docs/examples/cart.spec.js'; // a test itself: it runs here
 import { Browser } from '../support/browser.js';
@@ -21,6 +32,21 @@ class Api {
     session.setDefault('cart', []).push('tea');
     return {};
   }
+
+  @Post('mistake')
+  mistake(@Session() session: Session<{ cart: string[] }>) {
+    session.set('cart', ['tea']);
+    throw new BadRequestException();
+  }
+}
+
+/** Of a host by another name, which fetch() does not let one say. */
+async function requestOf(url: string, method: string, path: string, headers: Record<string, string>) {
+  const request = httpRequest(url + path, { method, headers }).end();
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  answer.resume();
+  await once(answer, 'end');
+  return { status: answer.statusCode, cookie: answer.headers['set-cookie']?.[0].split(';')[0] };
 }
 
 @Controller('pay')
@@ -112,6 +138,27 @@ describe.each(platforms)('the recipes of docs/recipes.md on %s', (platform) => {
 
     const stranger = new SiteBrowser({ 'shop.example': app.url });
     expect((await stranger.open(`${SHOP}/payment/done?payment=${payment}`)).status).toBe(403);
+  });
+
+  it('a session is of the tenant where it began, whether somebody logs in, puts something in, or makes a mistake', async () => {
+    const app = await start({
+      controllers: [Api, People],
+      providers: [{ provide: APP_INTERCEPTOR, useClass: TenantInterceptor }],
+      session: { auth: { users: AppUsers } },
+    });
+    const ask = (method: string, path: string, headers: Record<string, string>) =>
+      requestOf(app.url, method, path, headers);
+    for (const begin of ['/api/cart', '/api/mistake', `/login?user=${newPerson().id}`]) {
+      const begun = await ask('POST', begin, { host: 'tea.example' });
+      const { cookie = '' } = begun;
+      expect(cookie).toMatch(/^sessionid=/);
+      expect((await ask('GET', '/api/cart', { host: 'tea.example', cookie })).status).toBe(200);
+      expect((await ask('POST', '/api/cart', { host: 'tea.example', cookie })).status).toBe(201);
+      expect((await ask('GET', '/api/cart', { host: 'coffee.example', cookie })).status).toBe(403);
+      expect((await ask('POST', '/api/cart', { host: 'coffee.example', cookie })).status).toBe(403);
+    }
+    const reader = await ask('GET', '/api/cart', { host: 'tea.example' });
+    expect([reader.status, reader.cookie]).toEqual([200, undefined]);
   });
 
   it('throttling counts a user, else a session that came back, else an address', async () => {
