@@ -1,8 +1,10 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import {
+  hasCode,
   SessionFormatException,
   SessionStoreException,
   SessionStoreTimeoutError,
+  type SessionTooLargeError,
   type StoreOperation,
 } from '../errors.js';
 import type { SessionEvents } from '../events/session-events.js';
@@ -27,7 +29,8 @@ export class AskStore {
   ) {}
 
   /**
-   * @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError as it is;
+   * @throws SessionStoreException (503) for whatever the store throws; SessionStoreUnsupportedError and SessionTooLargeError
+   * (what is stored would be larger than `maxSize`) as they are;
    * SessionFormatException (503) when the store met a session of a newer release
    */
   ask<T>(operation: StoreOperation, work: () => Promise<T>): Promise<T> {
@@ -70,7 +73,7 @@ export class AskStore {
   }
 
   #told(operation: StoreOperation, error: unknown): Error {
-    if (isUnsupported(error)) return error;
+    if (isUnsupported(error) || isTooLarge(error)) return error;
     return isNewerFormat(error) ? this.#newerFormat(error) : this.failed(operation, error);
   }
 
@@ -102,4 +105,9 @@ function isNewerFormat(error: unknown): error is SessionFormatException {
 /** A mistake of the program and no failure of the store; also of the other build of the package. */
 export function isUnsupported(error: unknown): error is SessionStoreUnsupportedError {
   return (error as Partial<SessionStoreUnsupportedError> | undefined)?.code === 'SESSION_STORE_UNSUPPORTED';
+}
+
+/** The store is well, and what it was to write is too much; also of the other build. */
+function isTooLarge(error: unknown): error is SessionTooLargeError {
+  return hasCode(error, 'SESSION_TOO_LARGE');
 }

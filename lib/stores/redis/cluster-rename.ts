@@ -63,7 +63,7 @@ export async function renameInCluster(
     throw error;
   });
   if (!held) return 'gone';
-  const record = applyChange(held, change);
+  const record = await changed(steps, names, held, change);
   try {
     if (!(await steps.copy(newKey, record))) return (await steps.revive(key, newKey)) ? 'taken' : 'gone';
     await steps.track(newKey, record);
@@ -74,6 +74,21 @@ export async function renameInCluster(
   if (!(await steps.finish(key, { key: newKey, trail: change.trail }, tombstoneUntil))) return 'gone';
   await steps.untrack(key, held).catch(() => undefined); // it is done; an index is repaired when it is read
   return 'renamed';
+}
+
+/** @throws SessionTooLargeError; the session is what it was then */
+async function changed(
+  steps: RenameSteps,
+  { key, newKey }: { readonly key: string; readonly newKey: string },
+  held: SessionRecord,
+  change: SessionChange,
+): Promise<SessionRecord> {
+  try {
+    return applyChange(held, change);
+  } catch (error) {
+    await steps.revive(key, newKey);
+    throw error;
+  }
 }
 
 /** Ends a rename that broke off: the session is what it was. */

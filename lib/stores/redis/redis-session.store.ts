@@ -19,6 +19,7 @@ import { calledAs } from '../called-as.js';
 import {
   type AtomicResult,
   type DeleteByUserOptions,
+  type FindByUserOptions,
   type RenameOutcome,
   SessionStore,
   type StoredSession,
@@ -168,8 +169,8 @@ export class RedisSessionStore extends SessionStore implements OnModuleInit {
     return 0;
   }
 
-  override async findByUser(userId: string): Promise<StoredSession[]> {
-    return this.#sessions.ofUser(userId);
+  override async findByUser(userId: string, options: FindByUserOptions = {}): Promise<StoredSession[]> {
+    return this.#sessions.ofUser(userId, options);
   }
 
   /** @throws SessionFormatException when a session of a newer format is among them; the others have ended then */

@@ -7,7 +7,9 @@ import {
   type SessionTouch,
   type Successor,
 } from '../../core/record.js';
-import type { DeleteByUserOptions, RenameOutcome } from '../session-store.js';
+import { largestValues } from '../../core/value-sizes.js';
+import { SessionTooLargeError } from '../../errors.js';
+import type { DeleteByUserOptions, FindByUserOptions, RenameOutcome } from '../session-store.js';
 import { blockerOf, giveUp, markOf, renameInCluster, type RenameSteps } from './cluster-rename.js';
 import { lookAtGround } from './ground.js';
 import { inPages } from './pages.js';
@@ -102,7 +104,9 @@ export class RedisSessions implements RenameSteps {
   }
 
   async save(key: string, change: SessionChange): Promise<boolean> {
-    return isYes(await this.#change(SAVE, key, this.#argsOf(change)));
+    const answer = await this.#change(SAVE, key, this.#argsOf(change));
+    refuseExcess(answer, change);
+    return isYes(answer);
   }
 
   async touch(key: string, { lastSeenAt, expiresAt, basedOn }: SessionTouch): Promise<boolean> {
@@ -128,6 +132,7 @@ export class RedisSessions implements RenameSteps {
     const tombstone = [...this.#tombstoneArgs(tombstoneUntil), writeSuccessor(successor)];
     const args = [newKey, ...tombstone, ...this.#argsOf(change)];
     const answer = await this.#change(RENAME, key, args, newKey);
+    refuseExcess(answer, change);
     if (isYes(answer)) return 'renamed';
     return isNo(answer) ? 'gone' : 'taken';
   }
@@ -196,9 +201,15 @@ export class RedisSessions implements RenameSteps {
   }
 
   /** The living sessions of a user. What else the index names leaves it. */
-  async ofUser(userId: string): Promise<{ key: string; record: SessionRecord }[]> {
+  async ofUser(
+    userId: string,
+    { handle, values }: FindByUserOptions,
+  ): Promise<{ key: string; record: SessionRecord }[]> {
+    // For one of many, all are asked who they are, and that one for its values.
+    const names = handle === undefined ? values : [];
+    const read = (key: string) => (names ? this.#readSome(key, names) : this.read(key));
     const keys = await this.keysOfUser(userId);
-    const found = await inPages(keys, async (key) => ({ key, hash: await this.read(key) }));
+    const found = await inPages(keys, async (key) => ({ key, hash: await read(key) }));
     const now = this.clock.now();
     const living: { key: string; record: SessionRecord }[] = [];
     const dead: string[] = [];
@@ -210,7 +221,22 @@ export class RedisSessions implements RenameSteps {
       else dead.push(key);
     }
     await this.#index.repair(userId, now, dead);
-    return living;
+    if (handle === undefined) return living;
+    const named = living.find(({ record }) => record.handle === handle);
+    if (!named || values?.length === 0) return named ? [named] : [];
+    const whole = await (values ? this.#readSome(named.key, values) : this.read(named.key));
+    const isThere = whole?.record.handle === handle && !whole.record.gone;
+    return isThere ? [{ key: named.key, record: whole.record }] : [];
+  }
+
+  /** What stands under a key, with some of its values alone. */
+  async #readSome(key: string, names: readonly string[]): Promise<StoredHash | undefined> {
+    const fields = ['m', 'p', 'u', 'h', 'n', 's', ...names.map(valueField)];
+    const reply = await this.#link.read(this.prefix + key, 'hmget', this.prefix + key, ...fields);
+    const stored = new Map<string, string>();
+    for (const [index, text] of (reply as (string | null)[]).entries())
+      if (typeof text === 'string') stored.set(fields[index], text);
+    return readHash(stored);
   }
 
   async count(): Promise<number> {
@@ -342,7 +368,7 @@ export class RedisSessions implements RenameSteps {
   }
 
   #argsOf(change: SessionChange): string[] {
-    const { lastSeenAt, expiresAt, basedOn, policy, cleared, authentication, removed, set } = change;
+    const { lastSeenAt, expiresAt, basedOn, policy, cleared, authentication, maxSize, removed, set } = change;
     return [
       writeTime(lastSeenAt),
       writeTime(expiresAt),
@@ -352,6 +378,7 @@ export class RedisSessions implements RenameSteps {
       cleared ? '1' : '0',
       authentication ? `=${userField(authentication.userId)}` : '',
       authentication ? writeTime(authentication.absoluteExpiresAt) : '',
+      maxSize === undefined ? '' : String(maxSize),
       String(removed.length),
       ...removed.map(valueField),
       ...valueFieldsOf(set),
@@ -365,6 +392,12 @@ export class RedisSessions implements RenameSteps {
   #timeToLive(until: EpochMs): string {
     return String(Math.max(1, Math.ceil(until - this.clock.now() + SLACK_MS)));
   }
+}
+
+/** @throws SessionTooLargeError when a script has found that the values would take too much */
+function refuseExcess(answer: unknown, { set, maxSize = 0 }: SessionChange): void {
+  if (!Array.isArray(answer) || answer[0] !== 'large') return;
+  throw new SessionTooLargeError(Number(answer[1]), maxSize, largestValues(set));
 }
 
 function withValue(record: SessionRecord, name: string, stored: string | undefined): SessionRecord {

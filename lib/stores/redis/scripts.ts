@@ -103,10 +103,32 @@ local function bury(key, session, gone, till, ttl, successor)
   redis.call('PEXPIRE', key, ttl)
 end
 
--- core/record.ts, applyChange: with the change that begins at ARGV[first] and ends with the last.
--- seen, expires, time to live, based on, policy, cleared, user, absolute, number of names removed, those, names and texts set
+-- A change begins at ARGV[first] and ends with the last: seen, expires, time to live, based on, policy, cleared, user,
+-- absolute, most bytes of all values, number of names removed, those, names and texts set.
+
+-- How many bytes names and texts would take after a change that sets some, if that is too much; else nil.
+local function excess(key, first)
+  local max, set = tonumber(ARGV[first + 8]), first + 10 + tonumber(ARGV[first + 9])
+  if not max or set > #ARGV then return nil end
+  local changed, size = {}, 0
+  for i = first + 10, set - 1 do changed[ARGV[i]] = true end
+  for i = set, #ARGV, 2 do
+    changed[ARGV[i]] = true
+    size = size + #ARGV[i] - 1 + #ARGV[i + 1]
+  end
+  if ARGV[first + 5] ~= '1' then
+    for _, field in ipairs(redis.call('HKEYS', key)) do
+      if string.sub(field, 1, 1) == ':' and not changed[field] then
+        size = size + #field - 1 + redis.call('HSTRLEN', key, field)
+      end
+    end
+  end
+  if size > max then return { 'large', size } end
+end
+
+-- core/record.ts, applyChange.
 local function apply(key, session, first)
-  local seen, expires, ttl, based, policy, cleared, user, absolute, removed = unpack(ARGV, first, first + 8)
+  local seen, expires, ttl, based, policy, cleared, user, absolute, _, removed = unpack(ARGV, first, first + 9)
   if cleared == '1' then
     local values = {}
     for _, field in ipairs(redis.call('HKEYS', key)) do
@@ -114,8 +136,8 @@ local function apply(key, session, first)
     end
     many('HDEL', key, values, 1, #values)
   end
-  local set = first + 9 + tonumber(removed)
-  many('HDEL', key, ARGV, first + 9, set - 1)
+  local set = first + 10 + tonumber(removed)
+  many('HDEL', key, ARGV, first + 10, set - 1)
   many('HSET', key, ARGV, set, #ARGV)
   if ms(seen) > ms(session.seen) then session.seen = seen end
   if policy ~= '' or based == session.policy then
@@ -155,10 +177,12 @@ track(session, member)
 return 1
 `);
 
-/** From ARGV[5] on a change. Answers 1. */
+/** From ARGV[5] on a change. Answers 1; 'large' and a number of bytes where that is too much. */
 export const SAVE = script(`
 local session, answer = living(KEYS[1])
 if not session then return answer end
+local large = excess(KEYS[1], 5)
+if large then return large end
 apply(KEYS[1], session, 5)
 settle(KEYS[1], session, member)
 return 1
@@ -212,12 +236,14 @@ return { session.user and '=' .. session.user or '', newKey, session.meta }
 
 /**
  * KEYS[2] the new key; ARGV[5] the same as it stands in an index, [6] end of the tombstone, [7] its time to live, [8] its
- * successor, then a change. Answers 1, or 2: the new key is taken.
+ * successor, then a change. Answers 1, or 2: the new key is taken; 'large' and a number of bytes where that is too much.
  */
 export const RENAME = script(`
 local session, answer = living(KEYS[1])
 if not session then return answer end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
+local large = excess(KEYS[1], 9)
+if large then return large end
 redis.call('RENAME', KEYS[1], KEYS[2])
 bury(KEYS[1], session, 'r', ARGV[6], ARGV[7], ARGV[8])
 forget(session, member)
@@ -321,6 +347,7 @@ try('HGET', KEYS[1], 'm')
 try('HMGET', KEYS[1], 'm', 'u')
 try('HGETALL', KEYS[1])
 try('HKEYS', KEYS[1])
+try('HSTRLEN', KEYS[1], 'm')
 if try('HSET', KEYS[1], 'm', '', 'u', '') then
   try('HDEL', KEYS[1], 'u')
   try('PEXPIRE', KEYS[1], 1000)
