@@ -37,7 +37,7 @@ function installOnExpress(app: ExpressLike, sessions: RequestSessions): void {
     get(this: RawRequest) {
       return sessions.of(this).session;
     },
-    set: refuse,
+    set: refuseAssignment,
   });
 }
 
@@ -51,12 +51,20 @@ function installOnFastify(instance: FastifyLike, sessions: RequestSessions): voi
     getter(this: { raw: RawRequest }) {
       return sessions.of(this.raw).session;
     },
-    setter: refuse,
+    setter: refuseAssignment,
   });
   instance.addHook('onRequest', (request, reply, done) => {
     rememberReply(request.raw, reply);
     done();
   });
+}
+
+/** cookie-session ends a session by `request.session = null`; whoever assigns something else brings a session. */
+function refuseAssignment(value: unknown): never {
+  if (value !== null && value !== undefined) return refuse();
+  throw new SessionUsageError(
+    "request.session can't be taken away: write await session.flush() to end the session, or await auth.logout(session).",
+  );
 }
 
 function refuse(): never {
