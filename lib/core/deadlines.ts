@@ -78,7 +78,8 @@ export function cookieEndOf(
   options: DeadlineOptions,
 ): CookieEnd {
   if (policy.startsWith('until:')) return Math.min(fixedEndOf(policy), absoluteExpiresAt);
-  if (policy === PERSISTENT_POLICY) return absoluteExpiresAt;
+  // As in Django: who asks for a time asks for a cookie that lasts.
+  if (policy === PERSISTENT_POLICY || policy.startsWith('idle:')) return absoluteExpiresAt;
   return policy === BROWSER_POLICY || !options.persistent ? 'browser' : absoluteExpiresAt;
 }
 

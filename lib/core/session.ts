@@ -159,6 +159,32 @@ export let lifecycleOf: (session: object) => SessionLifecycle | undefined;
 type Values = Record<string, unknown>;
 type Value<K extends string> = SessionValue<Values, K>;
 
+/** What stands for the methods of express-session, whose callers would wait for a callback that nobody calls. */
+const FOREIGN_METHODS: Readonly<Record<string, string>> = {
+  regenerate: 'session.cycleId() for a new id with the same data, or await session.flush() to begin anew',
+  destroy: 'await session.flush(), or await auth.logout(session)',
+  reload: 'nothing: a request loads its session once',
+  touch: 'nothing: a session that is used stays alive by itself',
+  resetMaxAge: 'session.setExpiry(…)',
+};
+
+/** What stands for its properties. */
+const FOREIGN_PROPERTIES: Readonly<Record<string, string>> = {
+  cookie: "session.setExpiry(…) for the lifetime, and the module's option cookie for the rest",
+  id: 'session.handle, the public name: the id is a secret',
+  sessionID: 'session.handle, the public name: the id is a secret',
+};
+
+/** What stands for an assignment to a property of ours that is no value. */
+const INSTEAD_OF_ASSIGNING: Readonly<Record<string, string>> = {
+  ...FOREIGN_PROPERTIES,
+  modified: 'nothing: changes are seen by themselves, also those inside a value',
+  userId: 'await auth.login(session, user) with SessionAuth, or another name for a value of your own',
+  expiresAt: 'session.setExpiry(…)',
+  expiryAge: 'session.setExpiry(…)',
+  expiresAtBrowserClose: "session.setExpiry('browser')",
+};
+
 /** The session as users hold it: sealed, and silent about what it holds. */
 export class SessionView implements Session<Values> {
   readonly #lifecycle: SessionLifecycle;
@@ -169,7 +195,12 @@ export class SessionView implements Session<Values> {
     Object.preventExtensions(this);
   }
 
-  async load(): Promise<this> {
+  load(...callback: unknown[]): Promise<this> {
+    refuseCallback('load', callback[0]);
+    return this.#load();
+  }
+
+  async #load(): Promise<this> {
     await this.#lifecycle.load();
     return this;
   }
@@ -333,12 +364,23 @@ export class SessionView implements Session<Values> {
     this.#state.cycleId();
   }
 
-  async flush(): Promise<void> {
+  // Callbacks are refused at the call: a rejection that nobody awaits would end the process.
+  flush(...callback: unknown[]): Promise<void> {
+    refuseCallback('flush', callback[0]);
+    return this.#flush();
+  }
+
+  async #flush(): Promise<void> {
     void this.#state;
     await this.#lifecycle.flush();
   }
 
-  async save(): Promise<void> {
+  save(...callback: unknown[]): Promise<void> {
+    refuseCallback('save', callback[0]);
+    return this.#save();
+  }
+
+  async #save(): Promise<void> {
     void this.#state;
     await this.#lifecycle.save();
   }
@@ -406,22 +448,61 @@ function dataHandler(session: SessionView): ProxyHandler<Record<string, unknown>
   };
 }
 
+function refuseCallback(method: string, callback: unknown): void {
+  if (typeof callback !== 'function') return;
+  throw new SessionUsageError(`session.${method}() takes no callback: write await session.${method}().`);
+}
+
 /**
  * Makes `session.cart = …` throw and name what to write instead. The habit comes from express-session, where it
  * stores a value; here it would vanish silently. A proxy at the end of the prototype chain is asked for unknown names
  * only, so that everything else costs nothing.
+ *
+ * The methods are shared by the sessions of all visitors: they are frozen, for what somebody leaves on one of them
+ * (connect-flash leaves its messages on a function that it finds) would be the next visitor's to read.
  */
 function refuseForeignAssignments(prototype: object): void {
-  const refuse = (key: PropertyKey): never => {
-    const name = String(key);
-    throw new SessionUsageError(
-      `session.${name} can't be assigned: write session.set('${name}', value) or session.data.${name} = value.`,
-    );
-  };
-  for (const [key, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-    if (!descriptor.get) continue;
-    Object.defineProperty(prototype, key, { ...descriptor, set: () => refuse(key) });
+  for (const key of Reflect.ownKeys(prototype)) {
+    const descriptor = Object.getOwnPropertyDescriptor(prototype, key) as PropertyDescriptor;
+    const method: unknown = descriptor.value;
+    const get = descriptor.get ?? (() => method);
+    Object.freeze(method);
+    Object.freeze(get);
+    const set = Object.freeze(() => refuseAssignment(key));
+    Object.defineProperty(prototype, key, { get, set, enumerable: false, configurable: false });
   }
+  const foreignMethods = foreignMethodsThatThrow();
   const base: object = Object.create(Object.prototype) as object;
-  Object.setPrototypeOf(prototype, new Proxy(base, { set: (_, key) => refuse(key) }));
+  const handler: ProxyHandler<object> = {
+    get: (target, key, receiver) => {
+      if (typeof key === 'string' && Object.hasOwn(FOREIGN_PROPERTIES, key))
+        throw new SessionUsageError(`There is no session.${key} here: write ${FOREIGN_PROPERTIES[key]}.`);
+      return foreignMethods.get(key) ?? (Reflect.get(target, key, receiver) as unknown);
+    },
+    set: (_, key) => refuseAssignment(key),
+    defineProperty: (_, key) => refuseAssignment(key),
+    setPrototypeOf: () => false,
+  };
+  Object.setPrototypeOf(prototype, new Proxy(base, handler));
+  Object.freeze(prototype);
+}
+
+function foreignMethodsThatThrow(): ReadonlyMap<PropertyKey, () => never> {
+  const methods = Object.entries(FOREIGN_METHODS).map(([name, instead]): [string, () => never] => {
+    const refuse = (): never => {
+      throw new SessionUsageError(`There is no session.${name}() here: write ${instead}.`);
+    };
+    return [name, Object.freeze(refuse)];
+  });
+  return new Map(methods);
+}
+
+function refuseAssignment(key: PropertyKey): never {
+  const name = String(key);
+  const hint = Object.hasOwn(INSTEAD_OF_ASSIGNING, name)
+    ? ` Instead of it: ${INSTEAD_OF_ASSIGNING[name]}.`
+    : '';
+  throw new SessionUsageError(
+    `session.${name} can't be assigned: write session.set('${name}', value) or session.data.${name} = value.${hint}`,
+  );
 }

@@ -64,7 +64,7 @@ function installOnExpress(
     get(this: RawRequest) {
       return sessions.of(this).session;
     },
-    set: () => refuse(),
+    set: refuseAssignment,
   });
   if (eager) useFirst(app, (request, _, next) => eager(request, next));
   return () => {
@@ -102,14 +102,14 @@ function installOnFastify(
     getter(this: { raw: RawRequest }) {
       return sessions.of(this.raw).session;
     },
-    setter: () => refuse(),
+    setter: refuseAssignment,
   });
   const onRaw: PropertyDescriptor & ThisType<RawRequest> = {
     configurable: true,
     get() {
       return sessions.of(this).session;
     },
-    set: () => refuse(),
+    set: refuseAssignment,
   };
   const onRequest: OnRequest = ({ raw }, reply, done) => {
     rememberReply(raw, reply);
@@ -134,6 +134,14 @@ function claim(requests: object, sessions: RequestSessions): () => void {
   return () => {
     if (claimed[CLAIM] === sessions) delete claimed[CLAIM];
   };
+}
+
+/** cookie-session ends a session by `request.session = null`; whoever assigns something else brings a session. */
+function refuseAssignment(value: unknown): never {
+  if (value !== null && value !== undefined) return refuse();
+  throw new SessionUsageError(
+    "request.session can't be taken away: write await session.flush() to end the session, or await auth.logout(session).",
+  );
 }
 
 function refuse(where = ''): never {

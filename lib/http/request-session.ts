@@ -7,7 +7,7 @@ import type { CookieEnd } from '../core/deadlines.js';
 import { SessionView, type SessionLifecycle } from '../core/session.js';
 import type { SessionRecord } from '../core/record.js';
 import type { CommitPlan, NewLogin, Proof, SessionState, StoredIdentity } from '../core/session-state.js';
-import { hasCode, SessionHeadersSentError, SessionRotatedException } from '../errors.js';
+import { hasCode, SessionHeadersSentError, SessionRotatedException, SessionUsageError } from '../errors.js';
 import { warnBeyondAbsolute } from '../events/beyond-absolute.js';
 import {
   type EndReason,
@@ -161,6 +161,16 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
   async save(): Promise<void> {
     if (this.hasBegun && this.#needsCookie()) throw new SessionHeadersSentError();
     await this.commit();
+    if (this.#isOver && this.state?.isModified) this.#refuseToSave();
+  }
+
+  /** Who awaits a save relies on it: where nothing is written any more, it must not look as if it were. */
+  #refuseToSave(): never {
+    if (this.#failure) throw asError(this.#failure.error);
+    throw new SessionUsageError(
+      'The request was answered with a server error, which undoes what was not saved before: nothing is saved any more. ' +
+        '`await session.save()` before the answer, or write it by Sessions.open() outside of the request.',
+    );
   }
 
   async flush(reason: EndReason = 'flushed'): Promise<readonly SessionRecord[]> {

@@ -142,3 +142,10 @@ it('knows the further cookies of a name', () => {
     Array(3).fill(false),
   );
 });
+
+it('a text is found behind any number of malformed cookies of its name', () => {
+  const malformed = Array.from({ length: 20 }, (_, index) => `sessionid=garbage${index}`).join('; ');
+  const whole = text(100);
+
+  expect(join(`${malformed}; ${headerOf(split(whole))}`).texts).toEqual([{ text: whole, count: 1 }]);
+});

@@ -56,15 +56,22 @@ export function splitIntoCookies({ text, count }: ChunkedText, place: CookiePlac
  */
 export function joinCookies(header: string, name: string, onIncomplete: () => void): ChunkedText[] {
   const found: ChunkedText[] = [];
-  for (const value of cookieValues(header, name).slice(0, MAX_CANDIDATES)) {
-    const [, digits, first] = FIRST.exec(value) ?? [];
-    const count = Number(digits);
-    if (!first || count > MAX_CHUNKS) continue;
+  // Cut after the look at the form, so that a neighbour's malformed cookies of this name don't hide ours.
+  for (const { first, count } of firstCookies(header, name).slice(0, MAX_CANDIDATES)) {
     const text = join(header, name, first, count);
     if (text === undefined) onIncomplete();
     else if (!found.some((other) => other.text === text)) found.push({ text, count });
   }
   return found;
+}
+
+/** The cookies of this name that have the form of a first one. */
+function firstCookies(header: string, name: string): { first: string; count: number }[] {
+  return cookieValues(header, name).flatMap((value) => {
+    const [, digits, first] = FIRST.exec(value) ?? [];
+    const count = Number(digits);
+    return first && count <= MAX_CHUNKS ? [{ first, count }] : [];
+  });
 }
 
 /** The names under which a request brought something: that of the session, and those of further cookies. */

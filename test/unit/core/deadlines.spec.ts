@@ -66,10 +66,10 @@ describe('cookieEndOf', () => {
     expect(cookieEndOf(policy, ABSOLUTE, options)).toBe(expected);
   });
 
-  it('is the end of the browser where cookies are not persistent, but for a fixed end', () => {
+  it('is the end of the browser where cookies are not persistent, but for an idle timeout of its own and a fixed end', () => {
     const brief = { ...options, persistent: false };
     expect(cookieEndOf(MODULE_POLICY, ABSOLUTE, brief)).toBe('browser');
-    expect(cookieEndOf(idlePolicy(5_000), ABSOLUTE, brief)).toBe('browser');
+    expect(cookieEndOf(idlePolicy(5_000), ABSOLUTE, brief)).toBe(ABSOLUTE);
     expect(cookieEndOf(untilPolicy(NOW + 1), ABSOLUTE, brief)).toBe(NOW + 1);
   });
 });

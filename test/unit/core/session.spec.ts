@@ -603,4 +603,59 @@ describe('A session', () => {
       /maxSize is 1000\. Largest values: new \(605 bytes\), old \(505 bytes\)/,
     );
   });
+
+  describe('shares no state between visitors, and says what to write in place of express-session', () => {
+    const functionsOf = (prototype: object) =>
+      Object.values(Object.getOwnPropertyDescriptors(prototype)).flatMap(({ get, set, value }) => [
+        get,
+        set,
+        value,
+      ]);
+
+    it('has methods that can neither be assigned nor given properties', () => {
+      const { session } = open();
+
+      expect(() => ((session as { flash: unknown }).flash = {})).toThrow(SessionUsageError);
+      expect(() => ((session.flash as unknown as Record<string, unknown>).info = ['secret'])).toThrow(
+        TypeError,
+      );
+      expect(functionsOf(SessionView.prototype).every((each) => Object.isFrozen(each))).toBe(true);
+      expect(Object.isFrozen(SessionView.prototype)).toBe(true);
+    });
+
+    it.each(['save', 'flush', 'load'])('%s(callback) throws at the call', (name) => {
+      const method = (open().session as unknown as Record<string, (callback: () => void) => void>)[name];
+
+      expect(() => method.call(open().session, () => undefined)).toThrow(`write await session.${name}()`);
+    });
+
+    it.each([
+      ['regenerate', 'session.cycleId()'],
+      ['destroy', 'session.flush()'],
+      ['reload', 'loads its session once'],
+      ['touch', 'stays alive by itself'],
+    ])('%s() throws at the call', (name, instead) => {
+      const session = open().session as unknown as Record<string, (callback: () => void) => void>;
+
+      expect(() => session[name](() => undefined)).toThrow(instead);
+      expect(Object.isFrozen(session[name])).toBe(true);
+    });
+
+    it.each([
+      ['cookie', 'setExpiry'],
+      ['id', 'session.handle'],
+    ])('%s can neither be read nor assigned', (name, instead) => {
+      const session = open().session as unknown as Record<string, unknown>;
+
+      expect(() => session[name]).toThrow(instead);
+      expect(() => (session[name] = 1)).toThrow(instead);
+    });
+
+    it.each([
+      ['modified', 'changes are seen by themselves'],
+      ['userId', 'auth.login(session, user)'],
+    ])('%s = … says what to write', (name, instead) => {
+      expect(() => ((open().session as unknown as Record<string, unknown>)[name] = true)).toThrow(instead);
+    });
+  });
 });
