@@ -41,6 +41,29 @@ export function manySessions({ describe, it }: TestRunner, subject: Subject): vo
         assert.deepEqual(await keysOf(userId), [newer]);
       });
 
+      it('finds one of them by its name, and at least the values that are asked for', async () => {
+        const userId = newUser();
+        const record = aRecord({ userId, values: { a: '1', b: '2' } });
+        await subject.store.create(newKey(), record);
+        await created({ userId });
+        const { handle } = record;
+        const find = async (values?: readonly string[]) => {
+          const found = await subject.store.findByUser(userId, { handle, values });
+          return found.filter((session) => session.record.handle === handle);
+        };
+        for (const [values, expected] of [
+          [undefined, record.values],
+          [['b'], { b: '2' }],
+          [[], {}],
+        ] as const) {
+          const [session, ...more] = await find(values);
+          assert.equal(more.length, 0);
+          for (const [name, text] of Object.entries(expected))
+            assert.equal(session?.record.values[name], text);
+          assert.equal(session?.record.userId, userId);
+        }
+      });
+
       it('finds nothing for an unknown user', async () => {
         assert.deepEqual(await subject.store.findByUser(newUser()), []);
       });

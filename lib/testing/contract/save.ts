@@ -39,6 +39,20 @@ export function save({ describe, it }: TestRunner, subject: Subject): void {
       await expectValues(subject.store, key, { cart: '["cup"]' });
     });
 
+    it('writes nothing where the whole would be larger than the change says, but always makes room', async () => {
+      const [key] = await created({ values: { a: 'x'.repeat(60) } });
+      const loaded = await subject.store.load(key);
+      const add = (name: string) => aChange({ set: { [name]: 'é'.repeat(15) }, maxSize: 100 });
+      assert.equal(await subject.store.save(key, add('b'), loaded), true);
+      const tooLarge = (error: unknown) => (error as { code?: unknown }).code === 'SESSION_TOO_LARGE';
+      await assert.rejects(async () => subject.store.save(key, add('c'), loaded), tooLarge);
+      await assert.rejects(async () => subject.store.rename(key, newKey(), add('c')), tooLarge);
+      await expectValues(subject.store, key, { a: 'x'.repeat(60), b: 'é'.repeat(15) });
+      assert.equal(await subject.store.save(key, aChange({ removed: ['b'], maxSize: 50 })), true);
+      assert.equal(await subject.store.save(key, aChange({ set: { a: '1' }, maxSize: 50 })), true);
+      await expectValues(subject.store, key, { a: '1' });
+    });
+
     it('takes __proto__ and constructor for names like others', async () => {
       const [key] = await created({ values: { constructor: '1' } });
       await subject.store.save(
