@@ -12,7 +12,7 @@ import { describeWithServers, TestCluster, TestServer, until } from '../support/
 
 /** What the README says an ACL must allow. */
 const COMMANDS =
-  'eval evalsha del exists hdel hget hgetall hkeys hmget hset pexpire rename zadd zrange zrangebyscore zrem zremrangebyscore zscore';
+  'eval evalsha del exists hdel hget hgetall hkeys hmget hstrlen hset pexpire rename zadd zrange zrangebyscore zrem zremrangebyscore zscore';
 const OPTIONAL = 'ping info scan select';
 
 const makers = [

@@ -14,6 +14,8 @@ type Single = IoRedisClient & {
     readonly db?: number;
     readonly retryStrategy?: unknown;
   };
+  /** Sent, and not answered yet. No part of its documented interface. */
+  readonly commandQueue?: { readonly length: number };
   connect(): Promise<unknown>;
   disconnect(reconnect: boolean): void;
   call(command: string, ...args: string[]): Promise<unknown>;
@@ -76,11 +78,18 @@ function sendTo(client: Single): Send {
   return ([name = '', ...args]) => client.call(name, ...args);
 }
 
-/** It ends the connection when all answers are there, and says that it is ready until then. */
+/**
+ * Not before the answers to what is under way have come: a write whose answer is lost is not repeated. ioredis says that it
+ * is ready until the connection has ended.
+ */
 async function reconnect(client: Single): Promise<void> {
-  const end = performance.now() + ANSWERS_MS;
+  const until = async (isDone: () => boolean) => {
+    const end = performance.now() + ANSWERS_MS;
+    while (!isDone() && performance.now() < end) await pause(LOOK_AGAIN_MS);
+  };
+  await until(() => !client.commandQueue?.length);
   client.disconnect(true);
-  while (client.status === 'ready' && performance.now() < end) await pause(LOOK_AGAIN_MS);
+  await until(() => client.status !== 'ready');
 }
 
 function stateOf(client: Single): () => ClientState {
