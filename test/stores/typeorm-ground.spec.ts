@@ -103,6 +103,25 @@ await describeDatabases('the table of sessions when the application starts', ({ 
       await expect(start()).rejects.toThrow(/differ in case or accents.*UpgradeSessionTable1795824000000/);
     });
 
+    it('is on a server whose binary log takes no READ COMMITTED: the start fails', async () => {
+      const dataSource = await connect({ synchronize: true });
+      const { driver } = dataSource;
+      const createRunner = driver.createQueryRunner;
+      driver.createQueryRunner = function (mode) {
+        const runner = createRunner.call(this, mode);
+        const query = runner.query.bind(runner) as (...args: unknown[]) => Promise<unknown>;
+        const answer = [
+          { Variable_name: 'log_bin', Value: 'ON' },
+          { Variable_name: 'binlog_format', Value: 'STATEMENT' },
+        ];
+        const asked = async (...args: unknown[]) =>
+          String(args[0]).startsWith('SHOW VARIABLES') ? answer : query(...args);
+        return Object.assign(runner, { query: asked });
+      };
+      const store = new TypeOrmSessionStore(dataSource, { entity });
+      await expect(store.onModuleInit()).rejects.toThrow(/binlog_format STATEMENT.*MIXED or ROW/);
+    });
+
     it('is on a server whose mode makes the driver escape wrongly: the start fails', async () => {
       const dataSource = await connect({ synchronize: true });
       const { pool } = dataSource.driver as unknown as {

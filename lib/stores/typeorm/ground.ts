@@ -80,5 +80,18 @@ async function problemsOnMySql(runner: QueryRunner, metadata: EntityMetadata): P
     problems.push(
       'the server has the sql_mode NO_BACKSLASH_ESCAPES, for which mysql2 escapes values wrongly: take it out of the mode.',
     );
+  if (await logsStatements(runner))
+    problems.push(
+      'the server has binlog_format STATEMENT, with which it refuses what clears sessions and what waits for a row: set it to ' +
+        'MIXED or ROW.',
+    );
   return problems;
+}
+
+/** Its binary log takes no transaction that is READ COMMITTED then. */
+async function logsStatements(runner: QueryRunner): Promise<boolean> {
+  const statement = "SHOW VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format')";
+  const rows = (await runner.query(statement)) as { Variable_name: string; Value: string }[];
+  const settings = new Map(rows.map((row) => [row.Variable_name, row.Value.toUpperCase()]));
+  return settings.get('log_bin') === 'ON' && settings.get('binlog_format') === 'STATEMENT';
 }
