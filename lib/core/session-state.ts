@@ -17,6 +17,7 @@ import {
   untilPolicy,
 } from './deadlines.js';
 import { type Duration, durationMs } from './duration.js';
+import { addFlash, takeFlashes } from './flash.js';
 import {
   AUTH,
   type AuthValue,
@@ -268,6 +269,14 @@ export class SessionState {
   get origin(): string {
     const [named] = this.named;
     return named ? named.record.handle || named.key : this.handle;
+  }
+
+  flash(key: string, value: unknown): void {
+    addFlash(this.values, key, value, this.clock.now());
+  }
+
+  takeFlash(key: string): unknown[] {
+    return takeFlashes(this.values, key);
   }
 
   cycleId(): void {

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { SessionNotLoadedError, SessionUsageError } from '../errors.js';
 import type { Duration } from './duration.js';
 import type { SessionState } from './session-state.js';
-import { flashName, isReserved } from './session-values.js';
+import { isReserved } from './session-values.js';
 
 /**
  * The types of your values. Declare them once:
@@ -72,10 +72,16 @@ export interface Session<T extends object = SessionData> {
     change: (value: SessionValue<T, K> | undefined) => SessionValue<T, K> | undefined,
   ): Promise<SessionValue<T, K> | undefined>;
 
-  /** Keeps a value until it is taken, typically by the page after a redirect. Not shown by `keys()` and `data`. */
+  /**
+   * Keeps a value until it is taken, typically by the page after a redirect, behind those that were flashed under this
+   * key before. Not shown by `keys()` and `data`.
+   *
+   * @throws SessionUsageError without a value, which is how others take what was flashed: that is `takeFlash`
+   * @throws SessionValueError when JSON cannot hold the value
+   */
   flash(key: string, value: unknown): this;
-  /** Takes a flashed value: the next call gets undefined. */
-  takeFlash<V = unknown>(key: string): V | undefined;
+  /** Takes all that was flashed under this key, in order; none, and so at the next call: an empty array. */
+  takeFlash<V = unknown>(key: string): V[];
 
   /** No session of this visitor is stored yet. */
   readonly isNew: boolean;
@@ -283,15 +289,16 @@ export class SessionView implements Session<Values> {
   }
 
   flash(key: string, value: unknown): this {
-    this.#state.values.set(flashName(key), value);
+    if (value === undefined)
+      throw new SessionUsageError(
+        'session.flash(key, value) keeps a value, and got none. To take what was flashed: session.takeFlash(key).',
+      );
+    this.#state.flash(key, value);
     return this;
   }
 
-  takeFlash<V>(key: string): V | undefined {
-    const { values } = this.#state;
-    const value = values.get(flashName(key));
-    values.delete(flashName(key));
-    return value as V | undefined;
+  takeFlash<V>(key: string): V[] {
+    return this.#state.takeFlash(key) as V[];
   }
 
   get isNew(): boolean {
