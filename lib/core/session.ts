@@ -133,7 +133,8 @@ export interface Session<T extends object = SessionData> {
   /** Deletes the session now, whatever becomes of the request, and goes on as a new anonymous one. */
   flush(): Promise<void>;
   /**
-   * Saves now and not at the end; a later error does not undo it. Needed for changes after the response has begun.
+   * Saves now and not at the end; a later error does not undo it. Needed for changes after the response has begun. A new
+   * visitor has a session from then on, also without a value (Django's `create()`): `handle` stays theirs.
    *
    * @throws SessionInterruptedException (409) when the session ended meanwhile; SessionStoreException (503) when the
    * store failed; SessionHeadersSentError when it is too late to send the cookie that this needs
@@ -388,7 +389,7 @@ export class SessionView implements Session<Values> {
   }
 
   async #save(): Promise<void> {
-    void this.#state;
+    this.#state.wantIdentity();
     await this.#lifecycle.save();
   }
 

@@ -307,6 +307,15 @@ describe.each(platforms)('encrypted cookies · %s', (platform) => {
       expect(answer.json().handle).not.toBe(open(old.setCookies[0])?.record.handle);
     });
 
+    it('a session that was saved without a value is there, under its name', async () => {
+      const answer = await ask(undefined, async (session) => {
+        await session.save();
+        return { handle: session.handle };
+      });
+      const after = await ask(headerOf(answer), ({ handle, isNew, isEmpty }) => ({ handle, isNew, isEmpty }));
+      expect(after.json()).toEqual({ ...answer.json(), isNew: false, isEmpty: true });
+    });
+
     it('a session that is emptied but not flushed is kept, and empty', async () => {
       const cookie = headerOf(await startSession());
       const answer = await ask(cookie, (session) => {

@@ -1,4 +1,5 @@
-import { Controller, Get, Req } from '@nestjs/common';
+import { Controller, Get, Req, Res } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
 import { Session } from 'nest-session';
 import { describeLaw } from '../support/laws.js';
 
@@ -40,12 +41,38 @@ class Pages {
     return {};
   }
 
+  /** What Django's `create()` is for: a visitor who can be told again, of whom nothing is known. */
+  @Get('save-empty')
+  async saveEmpty(@Session() session: Data) {
+    await session.save();
+    return whoIs(session);
+  }
+
+  @Get('who')
+  who(@Session() session: Data) {
+    return whoIs(session);
+  }
+
+  @Get('save-empty-late')
+  async saveEmptyLate(@Session() session: Data, @Res() response: AnyResponse) {
+    const raw = response.raw ?? response;
+    raw.write('begun ');
+    raw.end(await session.save().then(String, codeOf));
+  }
+
   @Get('write')
   write(@Session() session: Data) {
     session.set('views', (session.get('views') ?? 0) + 1);
     return {};
   }
 }
+
+const whoIs = ({ handle, isNew, isEmpty, modified }: Data) => ({ handle, isNew, isEmpty, modified });
+const codeOf = (error: unknown) => String((error as { code?: unknown }).code);
+
+type RawResponse = Pick<ServerResponse, 'write' | 'end'>;
+/** Express's response, which is Node's, or Fastify's reply, which has it. */
+type AnyResponse = RawResponse & { readonly raw?: RawResponse };
 
 describeLaw('law 1: costs nothing unused', { controllers: [Pages] }, (law) => {
   it('asks no store and says nothing for a visitor without a cookie', async () => {
@@ -96,6 +123,28 @@ describeLaw('law 1: costs nothing unused', { controllers: [Pages] }, (law) => {
     expect(answer.status).toBe(200);
     expect(law.commands).toEqual([]);
     expect(answer.setCookies).toEqual([]);
+  });
+
+  it('gives who asks for it by save() a session without a value, under a name that stays', async () => {
+    const visitor = law.visitor();
+    law.forget();
+    const first = await visitor.get('/save-empty');
+    expect(first.json()).toMatchObject({ isNew: false, isEmpty: true, modified: false });
+    expect([law.commands, first.setCookies.length]).toEqual([['create'], 1]);
+
+    const { handle } = first.json();
+    expect((await visitor.get('/who')).json()).toMatchObject({ handle, isNew: false, isEmpty: true });
+    law.forget();
+    expect((await visitor.get('/save-empty')).json()).toMatchObject({ handle });
+    expect(law.commands).toEqual(['load']);
+    await visitor.get('/write');
+    expect((await visitor.get('/read')).json()).toMatchObject({ views: 1 });
+  });
+
+  it('refuses to give it when the cookie can not be sent any more', async () => {
+    law.forget();
+    expect((await law.visitor().get('/save-empty-late')).text).toBe('begun SESSION_HEADERS_SENT');
+    expect(law.commands).toEqual([]);
   });
 
   it('costs a reader one command, and a writer two', async () => {
