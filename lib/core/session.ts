@@ -83,13 +83,17 @@ export interface Session<T extends object = SessionData> {
   /** Takes all that was flashed under this key, in order; none, and so at the next call: an empty array. */
   takeFlash<V = unknown>(key: string): V[];
 
-  /** No session of this visitor is stored yet. */
+  /**
+   * No session of this visitor is stored yet. Before the load it is known, and true, for who brought no cookie of ours.
+   *
+   * @throws SessionNotLoadedError before the load, when a cookie of ours came
+   */
   readonly isNew: boolean;
-  /** There are no values. */
+  /** There are no values. Before the load as `isNew`. */
   readonly isEmpty: boolean;
-  /** This request asked for something in the session. */
+  /** This request asked for something in the session; before the load: false. */
   readonly accessed: boolean;
-  /** There is something to be written. */
+  /** There is something to be written; before the load: false. */
   readonly modified: boolean;
   /** The browser has sent the session's cookie back, so that it keeps cookies (Django's test cookie). */
   readonly isConfirmed: boolean;
@@ -146,6 +150,8 @@ export interface Session<T extends object = SessionData> {
 export interface SessionLifecycle {
   /** Undefined until it is loaded. */
   readonly state: SessionState | undefined;
+  /** The request brought no cookie of ours, so that there is nothing to load; asks no store. */
+  readonly hasNothingToLoad: boolean;
   load(): Promise<void> | undefined;
   save(): Promise<void>;
   flush(): Promise<unknown>;
@@ -303,11 +309,11 @@ export class SessionView implements Session<Values> {
   }
 
   get isNew(): boolean {
-    return this.#state.isNew;
+    return this.#isCertainlyNew || this.#state.isNew;
   }
 
   get isEmpty(): boolean {
-    return this.#state.values.isEmpty;
+    return this.#isCertainlyNew || this.#state.values.isEmpty;
   }
 
   get accessed(): boolean {
@@ -315,7 +321,7 @@ export class SessionView implements Session<Values> {
   }
 
   get modified(): boolean {
-    return this.#state.isModified;
+    return this.#lifecycle.state !== undefined && this.#state.isModified;
   }
 
   get isConfirmed(): boolean {
@@ -405,6 +411,11 @@ export class SessionView implements Session<Values> {
 
   #names(): string[] {
     return [...this.#state.values.names()].filter((name) => !isReserved(name));
+  }
+
+  /** Not loaded, and known to be new without it. */
+  get #isCertainlyNew(): boolean {
+    return this.#lifecycle.state === undefined && this.#lifecycle.hasNothingToLoad;
   }
 
   get #state(): SessionState {

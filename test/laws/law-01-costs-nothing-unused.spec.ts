@@ -17,6 +17,11 @@ class Pages {
     return typeof request.session;
   }
 
+  @Get('looks')
+  looks(@Req() { session }: { session: Data }) {
+    return looksAt(session);
+  }
+
   @Get('read')
   read(@Session() session: Data) {
     return {
@@ -68,6 +73,17 @@ class Pages {
 }
 
 const whoIs = ({ handle, isNew, isEmpty, modified }: Data) => ({ handle, isNew, isEmpty, modified });
+/** What a middleware may ask of a session that nobody has loaded. */
+const looksAt = (session: Data) =>
+  Object.fromEntries(
+    (['accessed', 'modified', 'isNew', 'isEmpty'] as const).map((name) => {
+      try {
+        return [name, session[name]];
+      } catch (error) {
+        return [name, codeOf(error)];
+      }
+    }),
+  );
 const codeOf = (error: unknown) => String((error as { code?: unknown }).code);
 
 type RawResponse = Pick<ServerResponse, 'write' | 'end'>;
@@ -104,6 +120,32 @@ describeLaw('law 1: costs nothing unused', { controllers: [Pages] }, (law) => {
     expect(answer.text).toContain('object');
     expect(law.commands).toEqual([]);
     expect(answer.headers.get('vary')).toBeNull();
+  });
+
+  it.each(['no cookie', 'a cookie that nobody signed'])(
+    'tells for nothing what is known of a session that is not loaded: with %s',
+    async (what) => {
+      law.forget();
+      const cookie = what === 'no cookie' ? undefined : { cookie: 'sessionid=' + 'a.'.repeat(43) };
+      const answer = await law.visitor().get('/looks', cookie);
+      expect(answer.json()).toEqual({ accessed: false, modified: false, isNew: true, isEmpty: true });
+      expect([law.commands, answer.setCookies, answer.headers.get('vary')]).toEqual([[], [], null]);
+    },
+  );
+
+  it('asks for a load where a session that is not loaded may have anything in it', async () => {
+    const visitor = law.visitor();
+    await visitor.get('/write');
+    law.forget();
+    const answer = await visitor.get('/looks');
+    const isUnknown = 'SESSION_NOT_LOADED';
+    expect(answer.json()).toEqual({
+      accessed: false,
+      modified: false,
+      isNew: isUnknown,
+      isEmpty: isUnknown,
+    });
+    expect([law.commands, answer.setCookies, answer.headers.get('vary')]).toEqual([[], [], null]);
   });
 
   it('gives an anonymous reader no cookie and no row, however often', async () => {

@@ -37,6 +37,7 @@ function make(stored: StoredIdentity | undefined) {
   );
   const calls: string[] = [];
   const lifecycle: SessionLifecycle = {
+    hasNothingToLoad: false,
     state,
     load: () => undefined,
     save: async () => void calls.push('save'),
@@ -237,7 +238,19 @@ describe('A session', () => {
     });
   });
 
-  it('throws for everything but load() before it is loaded, and says what to do', async () => {
+  it.each([true, false])('tells before the load what is known without it; nothing to load: %s', (isKnown) => {
+    const lifecycle = { state: undefined, hasNothingToLoad: isKnown } as unknown as SessionLifecycle;
+    const session = new SessionView(lifecycle) as unknown as AnySession;
+
+    expect([session.accessed, session.modified]).toEqual([false, false]);
+    for (const name of ['isNew', 'isEmpty'] as const) {
+      if (isKnown) expect(session[name]).toBe(true);
+      else expect(() => session[name]).toThrow(SessionNotLoadedError);
+    }
+    expect(session.accessed).toBe(false);
+  });
+
+  it('throws for what it cannot know before it is loaded, and says what to do', async () => {
     const lifecycle = { state: undefined, load: () => undefined } as unknown as SessionLifecycle;
     const session = new SessionView(lifecycle) as unknown as AnySession;
     const uses: ((session: AnySession) => unknown)[] = [
