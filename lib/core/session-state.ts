@@ -17,6 +17,7 @@ import {
   untilPolicy,
 } from './deadlines.js';
 import { type Duration, durationMs } from './duration.js';
+import { addFlash, takeFlashes } from './flash.js';
 import {
   AUTH,
   type AuthValue,
@@ -137,6 +138,8 @@ export class SessionState {
   /** The policy that holds for a visitor whose cookie has come back. */
   #policy: ExpiryPolicy;
   #wantsNewId = false;
+  /** It is to be stored though nothing is in it. */
+  #wantsIdentity = false;
   /** A parallel request of the same user has given the session its id a moment ago: an authentication needs no other. */
   readonly #isJustRenewed: boolean;
   #proof: Proof | undefined;
@@ -192,7 +195,9 @@ export class SessionState {
   }
 
   get isModified(): boolean {
-    return this.values.isModified || this.#hasNewPolicy || this.#wantsNewId;
+    return (
+      this.values.isModified || this.#hasNewPolicy || this.#wantsNewId || (this.isNew && this.#wantsIdentity)
+    );
   }
 
   get expiresAt(): EpochMs {
@@ -226,7 +231,7 @@ export class SessionState {
 
   /** Whether what is to be written needs a Set-Cookie: a new id, or another end of the cookie. */
   get needsCookie(): boolean {
-    if (!this.stored) return !this.values.isEmpty;
+    if (!this.stored) return this.#isToBeCreated;
     return this.#wantsNewId || this.stored.id !== this.browserId || this.cookieEnd !== this.storedCookieEnd;
   }
 
@@ -268,6 +273,19 @@ export class SessionState {
   get origin(): string {
     const [named] = this.named;
     return named ? named.record.handle || named.key : this.handle;
+  }
+
+  flash(key: string, value: unknown): void {
+    addFlash(this.values, key, value, this.clock.now());
+  }
+
+  takeFlash(key: string): unknown[] {
+    return takeFlashes(this.values, key);
+  }
+
+  /** The visitor gets a session, also where there is no value yet: who saves has asked for one. */
+  wantIdentity(): void {
+    this.#wantsIdentity = true;
   }
 
   cycleId(): void {
@@ -342,9 +360,8 @@ export class SessionState {
   }
 
   #planCreate(now: EpochMs): CommitPlan | undefined {
-    if (this.values.isEmpty) return undefined;
-    const values = this.values.changes();
-    if (!values || this.#deadlineAt(now) <= now) return undefined;
+    if (!this.#isToBeCreated || this.#deadlineAt(now) <= now) return undefined;
+    const values = this.values.changes() ?? NO_CHANGES;
     this.values.checkSize(this.options.maxSize, values.set);
     const record: SessionRecord = {
       format: RECORD_FORMAT,
@@ -393,6 +410,10 @@ export class SessionState {
       authentication: this.#authentication,
       maxSize: this.options.maxSize,
     };
+  }
+
+  get #isToBeCreated(): boolean {
+    return this.#wantsIdentity || !this.values.isEmpty;
   }
 
   get #hasNewPolicy(): boolean {

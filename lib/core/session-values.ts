@@ -14,13 +14,11 @@ export interface ValueChanges {
 }
 
 /** Names of the framework's own values; `keys()` and `data` do not show them. */
-const RESERVED_PREFIX = '_nest.';
+export const RESERVED_PREFIX = '_nest.';
 
 export function isReserved(name: string): boolean {
   return name.startsWith(RESERVED_PREFIX);
 }
-
-export const flashName = (key: string): string => `${RESERVED_PREFIX}flash.${key}`;
 
 /** A value that this request touched. */
 interface Touched {

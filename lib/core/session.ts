@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { SessionNotLoadedError, SessionUsageError } from '../errors.js';
 import type { Duration } from './duration.js';
 import type { SessionState } from './session-state.js';
-import { flashName, isReserved } from './session-values.js';
+import { isReserved } from './session-values.js';
 
 /**
  * The types of your values. Declare them once:
@@ -72,18 +72,28 @@ export interface Session<T extends object = SessionData> {
     change: (value: SessionValue<T, K> | undefined) => SessionValue<T, K> | undefined,
   ): Promise<SessionValue<T, K> | undefined>;
 
-  /** Keeps a value until it is taken, typically by the page after a redirect. Not shown by `keys()` and `data`. */
+  /**
+   * Keeps a value until it is taken, typically by the page after a redirect, behind those that were flashed under this
+   * key before. Not shown by `keys()` and `data`.
+   *
+   * @throws SessionUsageError without a value, which is how others take what was flashed: that is `takeFlash`
+   * @throws SessionValueError when JSON cannot hold the value
+   */
   flash(key: string, value: unknown): this;
-  /** Takes a flashed value: the next call gets undefined. */
-  takeFlash<V = unknown>(key: string): V | undefined;
+  /** Takes all that was flashed under this key, in order; none, and so at the next call: an empty array. */
+  takeFlash<V = unknown>(key: string): V[];
 
-  /** No session of this visitor is stored yet. */
+  /**
+   * No session of this visitor is stored yet. Before the load it is known, and true, for who brought no cookie of ours.
+   *
+   * @throws SessionNotLoadedError before the load, when a cookie of ours came
+   */
   readonly isNew: boolean;
-  /** There are no values. */
+  /** There are no values. Before the load as `isNew`. */
   readonly isEmpty: boolean;
-  /** This request asked for something in the session. */
+  /** This request asked for something in the session; before the load: false. */
   readonly accessed: boolean;
-  /** There is something to be written. */
+  /** There is something to be written; before the load: false. */
   readonly modified: boolean;
   /** The browser has sent the session's cookie back, so that it keeps cookies (Django's test cookie). */
   readonly isConfirmed: boolean;
@@ -127,7 +137,8 @@ export interface Session<T extends object = SessionData> {
   /** Deletes the session now, whatever becomes of the request, and goes on as a new anonymous one. */
   flush(): Promise<void>;
   /**
-   * Saves now and not at the end; a later error does not undo it. Needed for changes after the response has begun.
+   * Saves now and not at the end; a later error does not undo it. Needed for changes after the response has begun. A new
+   * visitor has a session from then on, also without a value (Django's `create()`): `handle` stays theirs.
    *
    * @throws SessionInterruptedException (409) when the session ended meanwhile; SessionStoreException (503) when the
    * store failed; SessionHeadersSentError when it is too late to send the cookie that this needs
@@ -139,6 +150,8 @@ export interface Session<T extends object = SessionData> {
 export interface SessionLifecycle {
   /** Undefined until it is loaded. */
   readonly state: SessionState | undefined;
+  /** The request brought no cookie of ours, so that there is nothing to load; asks no store. */
+  readonly hasNothingToLoad: boolean;
   load(): Promise<void> | undefined;
   save(): Promise<void>;
   flush(): Promise<unknown>;
@@ -283,23 +296,24 @@ export class SessionView implements Session<Values> {
   }
 
   flash(key: string, value: unknown): this {
-    this.#state.values.set(flashName(key), value);
+    if (value === undefined)
+      throw new SessionUsageError(
+        'session.flash(key, value) keeps a value, and got none. To take what was flashed: session.takeFlash(key).',
+      );
+    this.#state.flash(key, value);
     return this;
   }
 
-  takeFlash<V>(key: string): V | undefined {
-    const { values } = this.#state;
-    const value = values.get(flashName(key));
-    values.delete(flashName(key));
-    return value as V | undefined;
+  takeFlash<V>(key: string): V[] {
+    return this.#state.takeFlash(key) as V[];
   }
 
   get isNew(): boolean {
-    return this.#state.isNew;
+    return this.#isCertainlyNew || this.#state.isNew;
   }
 
   get isEmpty(): boolean {
-    return this.#state.values.isEmpty;
+    return this.#isCertainlyNew || this.#state.values.isEmpty;
   }
 
   get accessed(): boolean {
@@ -307,7 +321,7 @@ export class SessionView implements Session<Values> {
   }
 
   get modified(): boolean {
-    return this.#state.isModified;
+    return this.#lifecycle.state !== undefined && this.#state.isModified;
   }
 
   get isConfirmed(): boolean {
@@ -381,7 +395,7 @@ export class SessionView implements Session<Values> {
   }
 
   async #save(): Promise<void> {
-    void this.#state;
+    this.#state.wantIdentity();
     await this.#lifecycle.save();
   }
 
@@ -397,6 +411,11 @@ export class SessionView implements Session<Values> {
 
   #names(): string[] {
     return [...this.#state.values.names()].filter((name) => !isReserved(name));
+  }
+
+  /** Not loaded, and known to be new without it. */
+  get #isCertainlyNew(): boolean {
+    return this.#lifecycle.state === undefined && this.#lifecycle.hasNothingToLoad;
   }
 
   get #state(): SessionState {

@@ -30,6 +30,11 @@ export class DetachedSession implements SessionLifecycle {
     return this.#state;
   }
 
+  /** What has no request is loaded from the start. */
+  get hasNothingToLoad(): false {
+    return false;
+  }
+
   load(): undefined {
     this.#state.uses++;
   }

@@ -40,7 +40,7 @@ export class Sessions {
   }
 
   /**
-   * A new session; stored by its first `save()`, and not before there is a value or a user in it.
+   * A new session; stored by its first `save()`, also without a value or a user in it.
    *
    * @throws SessionUsageError when `userId` names no active user
    */

@@ -121,6 +121,10 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     return this.#readCookies().tokens.length > 0;
   }
 
+  get hasNothingToLoad(): boolean {
+    return !this.hasValidCookie;
+  }
+
   /** Whether the first byte is on its way. */
   get hasBegun(): boolean {
     return this.#barrier?.hasBegun ?? this.exchange.response.headersSent;

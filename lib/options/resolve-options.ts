@@ -101,7 +101,7 @@ const KNOWN_COOKIE_OPTIONS = new Set<string>([
 /** What people write who come from elsewhere. */
 const HINTS: Record<string, string> = {
   resave: 'leave it out, nothing is saved that did not change',
-  saveUninitialized: 'leave it out, an empty session is never saved',
+  saveUninitialized: 'leave it out, an empty session is stored by session.save() alone',
   rolling: 'leave it out, see touchEvery; or write saveEveryRequest',
   ttl: 'write idleTimeout and absoluteTimeout',
   maxAge: 'write idleTimeout and absoluteTimeout beside cookie',

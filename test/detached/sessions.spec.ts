@@ -218,12 +218,18 @@ describeLaw('sessions outside of requests', { ...options, on: withUsers }, (law)
       ]);
     });
 
-    it('stores nothing before save(), and nothing that is empty', async () => {
+    it('stores nothing before save(), which stores also what is empty', async () => {
       law.forget();
       const session = await sessions.create();
-      await session.save();
+      const { handle } = session;
       expect([law.commands, session.isNew]).toEqual([[], true]);
       expect(() => sessions.cookieHeader(session)).toThrow(/await session.save\(\) first/);
+
+      await session.save();
+      expect([law.commands, session.isNew, session.isEmpty]).toEqual([['create'], false, true]);
+      const cookie = sessions.cookieHeader(session, { secure: false });
+      expect((await law.visitor().get('/passive-read', { cookie })).json()).toEqual({});
+      expect(session.handle).toBe(handle);
     });
 
     it('logs a user in, whom the guard lets in', async () => {

@@ -161,6 +161,21 @@ describe.each(platforms)('load · %s', (platform) => {
     expect(seen).toEqual([null, null, 1, 1]);
   });
 
+  it("'lazy' tells middleware what is known without a load, which makes no answer vary", async () => {
+    const seen: unknown[] = [];
+    app = await startApp({
+      platform,
+      controllers: [Pages],
+      setUp: (nest) =>
+        nest.use(({ session }: { session: Data }, _: unknown, next: () => void) => {
+          seen.push([session.isNew, session.isEmpty, session.accessed, session.modified]);
+          next();
+        }),
+    });
+    const answer = await new Browser(app.url).get('/unused');
+    expect([seen, answer.headers.get('vary')]).toEqual([[[true, true, false, false]], null]);
+  });
+
   it("'eager' answers 503 when the store fails", async () => {
     app = await start(platform, 'eager');
     const browser = new Browser(app.url);

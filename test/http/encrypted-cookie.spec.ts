@@ -104,7 +104,8 @@ describe.each(platforms)('encrypted cookies · %s', (platform) => {
         session
           .set('cart', { items: ['tea', 'ü \u0000 \u{1f375}'] })
           .set('__proto__', 1)
-          .flash('note', 'hi');
+          .flash('note', 'hi')
+          .flash('note', ['there']);
         return { handle: session.handle, isNew: session.isNew, isConfirmed: session.isConfirmed };
       });
       const second = await ask(headerOf(first), (session) => ({
@@ -114,7 +115,7 @@ describe.each(platforms)('encrypted cookies · %s', (platform) => {
         entries: [...session.entries()],
         note: session.takeFlash('note'),
       }));
-      const third = await ask(headerOf(second), (session) => ({ note: session.takeFlash('note') ?? null }));
+      const third = await ask(headerOf(second), (session) => ({ note: session.takeFlash('note') }));
 
       expect(first.json()).toMatchObject({ isNew: true, isConfirmed: false });
       expect(second.json()).toEqual({
@@ -125,9 +126,9 @@ describe.each(platforms)('encrypted cookies · %s', (platform) => {
           ['cart', { items: ['tea', 'ü \u0000 \u{1f375}'] }],
           ['__proto__', 1],
         ],
-        note: 'hi',
+        note: ['hi', ['there']],
       });
-      expect(third.json()).toEqual({ note: null });
+      expect(third.json()).toEqual({ note: [] });
     });
 
     it('with changes inside of its values, and what was removed', async () => {
@@ -304,6 +305,15 @@ describe.each(platforms)('encrypted cookies · %s', (platform) => {
       expect(answer.setCookies).toHaveLength(1);
       expect(open(answer.setCookies[0])?.record.handle).toBe(answer.json().handle);
       expect(answer.json().handle).not.toBe(open(old.setCookies[0])?.record.handle);
+    });
+
+    it('a session that was saved without a value is there, under its name', async () => {
+      const answer = await ask(undefined, async (session) => {
+        await session.save();
+        return { handle: session.handle };
+      });
+      const after = await ask(headerOf(answer), ({ handle, isNew, isEmpty }) => ({ handle, isNew, isEmpty }));
+      expect(after.json()).toEqual({ ...answer.json(), isNew: false, isEmpty: true });
     });
 
     it('a session that is emptied but not flushed is kept, and empty', async () => {

@@ -54,7 +54,10 @@ class Pages {
 
   @Post('fill')
   fill(@Session() session: AnySession) {
-    session.update({ name: 'Ada', cart: [{ sku: 'tea' }] }).flash('notice', 'saved');
+    session
+      .update({ name: 'Ada', cart: [{ sku: 'tea' }] })
+      .flash('notice', 'saved')
+      .flash('notice', 'sent');
     return {};
   }
 }
@@ -90,7 +93,7 @@ describe.each(cases)('templates on %s · %s', (platform, engine) => {
     await visitor.post('/pages/fill');
     expect(await read(visitor, 'values')).toEqual(['[Ada|Ada|Ada] tea', 'Cookie', 'public, max-age=60', 0]);
     expect((await read(visitor, 'values-injected'))[0]).toBe('[Ada|Ada|Ada] rice');
-    expect((await read(visitor, 'flash'))[0]).toBe('saved');
+    expect((await read(visitor, 'flash'))[0]).toBe('saved,sent');
     expect((await read(visitor, 'flash'))[0]).toBe('');
   });
 

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Query, Redirect } from '@nestjs/common';
 import { Session } from 'nest-session';
 import { describeLaw, gate } from '../support/laws.js';
 
@@ -64,6 +64,17 @@ class Pages {
     return session.data;
   }
 
+  @Post('flash/:note')
+  @Redirect('/notes', 303)
+  flash(@Session() session: Data, @Param('note') note: string) {
+    session.flash('note', note).flash('note', { from: note });
+  }
+
+  @Get('notes')
+  notes(@Session() session: Data) {
+    return session.takeFlash('note');
+  }
+
   /** Answers in spite of an atomic change that failed, and does not wait for it. */
   @Post('in-spite')
   inSpite(@Session() session: Data) {
@@ -111,6 +122,37 @@ describeLaw('law 4: nothing is lost', { controllers: [Pages] }, (law) => {
       theme: 'dark',
       size: 'big',
     });
+  });
+
+  it('keeps what two requests at once flash under one key, until it is taken, once', async () => {
+    const visitor = await visitorWith('/set/lang/en');
+    const save = gate(law.store, 'save');
+    const slow = visitor.post('/flash/first');
+    await save.reached;
+    expect((await visitor.post('/flash/second')).headers.get('location')).toBe('/notes');
+    save.open();
+    expect((await slow).status).toBe(303);
+    await visitor.post('/flash/third');
+
+    const notes: unknown[] = (await visitor.get('/notes')).json();
+    expect(notes.slice(-2)).toEqual(['third', { from: 'third' }]);
+    const both = notes.slice(0, -2);
+    expect(both).toHaveLength(4);
+    expect(both).toEqual(expect.arrayContaining(['first', { from: 'first' }, 'second', { from: 'second' }]));
+    expect((await visitor.get('/notes')).json()).toEqual([]);
+    expect((await visitor.get('/read')).json()).toEqual({ lang: 'en' });
+  });
+
+  it('leaves what is flashed while another request takes for the next one', async () => {
+    const visitor = await visitorWith('/set/lang/en', '/flash/first');
+    const save = gate(law.store, 'save');
+    const taking = visitor.get('/notes');
+    await save.reached;
+    await visitor.post('/flash/second');
+    save.open();
+
+    expect((await taking).json()).toEqual(['first', { from: 'first' }]);
+    expect((await visitor.get('/notes')).json()).toEqual(['second', { from: 'second' }]);
   });
 
   it('keeps a value that another request removed removed', async () => {

@@ -77,7 +77,7 @@ describe.each(platforms)('the account on %s', (platform) => {
       const [here, there, elsewhere] = [await ada(), await ada(), await ada()];
       expect((await here.call('POST', '/account/devices/revoke-others')).json()).toMatchObject({
         ended: 2,
-        notice: 'You are logged in here, and nowhere else.',
+        notices: ['Good to have you back, Ada.', 'You are logged in here, and nowhere else.'],
       });
       expect([await here.name(), await there.name(), await elsewhere.name()]).toEqual([
         'Ada',

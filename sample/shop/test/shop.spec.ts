@@ -122,7 +122,10 @@ describe.each(platforms)('the shop on %s', (platform) => {
     it('holds 99 of a tea, and says so', async () => {
       await visitor.call('POST', '/cart', { sku: 'oolong', qty: 60 });
       const answer = (await visitor.call('POST', '/cart', { sku: 'oolong', qty: 60 })).json();
-      expect(answer).toMatchObject({ count: 99, notice: '99 × Dong Ding: that is the most we sell.' });
+      expect(answer).toMatchObject({
+        count: 99,
+        notices: ['99 × Dong Ding: that is the most we sell.'],
+      });
     });
 
     it.each([0, 100, -1, 1.5, '1e1', 'two', '', null, [1], { qty: 1 }])(
@@ -156,6 +159,14 @@ describe.each(platforms)('the shop on %s', (platform) => {
       expect((await visitor.page('/')).text).not.toContain('is in your cart.</p>');
     });
 
+    it('is shown with those that came before it, in order', async () => {
+      await visitor.submit('/cart', { sku: 'assam', qty: '1' });
+      await visitor.submit('/cart', { sku: 'hibiscus', qty: '1' });
+      expect((await visitor.page('/')).text).toContain(
+        '<p>Assam is in your cart.</p><p>Rosehip &amp; hibiscus is in your cart.</p>',
+      );
+    });
+
     it('is not taken by an error page', async () => {
       await visitor.submit('/cart', { sku: 'assam', qty: '1' });
       await visitor.page('/nowhere');
@@ -164,8 +175,8 @@ describe.each(platforms)('the shop on %s', (platform) => {
 
     it('is part of the answer where programs ask', async () => {
       const answer = await visitor.call('POST', '/cart', { sku: 'assam', qty: 1 });
-      expect(answer.json().notice).toBe('Assam is in your cart.');
-      expect((await visitor.json('/cart')).notice).toBeUndefined();
+      expect(answer.json().notices).toEqual(['Assam is in your cart.']);
+      expect((await visitor.json('/cart')).notices).toEqual([]);
     });
   });
 

@@ -37,6 +37,7 @@ function make(stored: StoredIdentity | undefined) {
   );
   const calls: string[] = [];
   const lifecycle: SessionLifecycle = {
+    hasNothingToLoad: false,
     state,
     load: () => undefined,
     save: async () => void calls.push('save'),
@@ -237,7 +238,19 @@ describe('A session', () => {
     });
   });
 
-  it('throws for everything but load() before it is loaded, and says what to do', async () => {
+  it.each([true, false])('tells before the load what is known without it; nothing to load: %s', (isKnown) => {
+    const lifecycle = { state: undefined, hasNothingToLoad: isKnown } as unknown as SessionLifecycle;
+    const session = new SessionView(lifecycle) as unknown as AnySession;
+
+    expect([session.accessed, session.modified]).toEqual([false, false]);
+    for (const name of ['isNew', 'isEmpty'] as const) {
+      if (isKnown) expect(session[name]).toBe(true);
+      else expect(() => session[name]).toThrow(SessionNotLoadedError);
+    }
+    expect(session.accessed).toBe(false);
+  });
+
+  it('throws for what it cannot know before it is loaded, and says what to do', async () => {
     const lifecycle = { state: undefined, load: () => undefined } as unknown as SessionLifecycle;
     const session = new SessionView(lifecycle) as unknown as AnySession;
     const uses: ((session: AnySession) => unknown)[] = [
@@ -475,7 +488,35 @@ describe('A session', () => {
         session.data['_nest.flash.note'],
         session.has('_nest.flash.note'),
       ]).toEqual([...[undefined, undefined, false]]);
-      expect([session.takeFlash('note'), session.takeFlash('note')]).toEqual([['saved'], undefined]);
+      expect([session.takeFlash('note'), session.takeFlash('note')]).toEqual([[['saved']], []]);
+    });
+
+    it('are all there, in the order in which they came, each under its key', () => {
+      const { session } = anonymous();
+      const numbers = Array.from({ length: 40 }, (_, index) => index);
+      for (const number of numbers) session.flash('note', number);
+      session.flash('note.error', 'no').flash('', 'nameless').flash('note', null);
+
+      expect(session.takeFlash('note')).toEqual([...numbers, null]);
+      expect([session.takeFlash('note.error'), session.takeFlash('')]).toEqual([['no'], ['nameless']]);
+      expect([session.takeFlash('note'), session.isEmpty]).toEqual([[], true]);
+    });
+
+    it('stand behind what is stored already, whatever order the store gives and whoever had the wrong time', () => {
+      const tail = 'f'.repeat(12);
+      const at = (time: number) => `_nest.flash.note.${time.toString(36).padStart(9, '0')}${tail}`;
+      const { session } = open({ [at(NOW + HOUR)]: '2', [at(NOW - HOUR)]: '1' });
+      session.flash('note', 3).flash('note', 4);
+
+      expect(session.takeFlash('note')).toEqual([1, 2, 3, 4]);
+    });
+
+    it('say how they are taken to who would take them by flash(key)', () => {
+      const { session } = anonymous();
+      const flash = session.flash.bind(session) as (key: string) => unknown;
+
+      expect(() => flash('note')).toThrow(/session\.takeFlash\(key\)/);
+      expect(session.isEmpty).toBe(true);
     });
 
     it("leave a session that has nothing else not empty: a redirect's message is kept", () => {
@@ -487,7 +528,7 @@ describe('A session', () => {
 
     it('live in names that nobody else can set', () => {
       const { session } = anonymous();
-      const name = '_nest.flash.note';
+      const name = '_nest.flash.note.1';
 
       expect(() => session.set(name, 1)).toThrow('Names that begin with "_nest." belong to nest-session');
       expect(() => session.delete(name)).toThrow(SessionUsageError);

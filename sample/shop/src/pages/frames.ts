@@ -4,12 +4,12 @@ import { countOf } from '../cart/cart.service.js';
 import type { Theme } from '../session-data.js';
 import type { User } from '../users/user.entity.js';
 
-/** What is around each page: who is logged in, theme, cart in the menu, and a notice, which is shown once. */
+/** What is around each page: who is logged in, theme, cart in the menu, and notices, each of which is shown once. */
 export interface Frame {
   readonly user?: Pick<User, 'name' | 'email'>;
   readonly theme: Theme;
   readonly cartCount: number;
-  readonly notice?: string;
+  readonly notices?: readonly string[];
 }
 
 @Injectable()
@@ -17,10 +17,10 @@ export class Frames {
   constructor(private readonly auth: SessionAuth<User>) {}
 
   async of(session: Session): Promise<Frame> {
-    return { ...(await this.quietOf(session)), notice: session.takeFlash<string>('notice') };
+    return { ...(await this.quietOf(session)), notices: session.takeFlash<string>('notice') };
   }
 
-  /** Without the notice: that waits for a page where it belongs. */
+  /** Without the notices: those wait for a page where they belong. */
   async quietOf(session: Session): Promise<Frame> {
     const user = await this.auth.user(session); // first: a login that is over ends the session
     return {
