@@ -1,7 +1,7 @@
 /**
  * Turns each top-level value into text and back (Django's SESSION_SERIALIZER). `parse(stringify(v))` must give what
- * `JSON.parse(JSON.stringify(v))` gives: values are checked to be JSON before they come here. The same value must give the
- * same text, for texts are compared to find what changed: one that encrypts with a random nonce makes each read a write.
+ * `JSON.parse(JSON.stringify(v))` gives: values are checked to be JSON before they come here. The text of a value may be
+ * another each time, as with encryption by a random nonce: then values are compared, and to read one writes nothing.
  */
 export interface SessionSerializer {
   stringify(value: unknown): string;

@@ -10,6 +10,7 @@ it.each([
     'payment.controller.ts',
     'tracker.ts',
     'tenant.interceptor.ts',
+    'encrypted-values.ts',
     'cart.ts',
     'cart.spec.ts',
   ].map((name) => ['recipes.md', name]),
