@@ -96,7 +96,7 @@ export interface SessionOptions {
    * false: you call `clearSessions(app)`, or run `nest-session clear`.
    */
   sweep?: SessionSweepOptions | false;
-  /** [JSON] Another text for each value (Django's SESSION_SERIALIZER). */
+  /** [JSON] Another text for each value (Django's SESSION_SERIALIZER); `accepts` takes Date, BigInt and other classes. */
   serializer?: SessionSerializer;
   /**
    * [false] Refuses requests that pages of other origins make a visitor's browser send: `true`, or an object for more. The

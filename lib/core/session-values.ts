@@ -84,7 +84,7 @@ export class SessionValues {
       this.delete(name);
       return;
     }
-    const keeping = checkJson(value, name);
+    const keeping = checkJson(value, name, this.#serializer);
     const text = this.#serializer.stringify(value);
     this.#touch(name, {
       value: keeping === 'copy' ? this.#serializer.parse(text) : value,
@@ -243,7 +243,7 @@ export class SessionValues {
   /** The text to write. An object that did not change was checked when it was set, or came from the store. */
   #currentText(name: string, touched: Touched): string {
     if (!this.#hasChanged(touched)) return touched.text;
-    checkJson(touched.value, name);
+    checkJson(touched.value, name, this.#serializer);
     return this.#serializer.stringify(touched.value);
   }
 }

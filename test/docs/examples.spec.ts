@@ -11,6 +11,7 @@ it.each([
     'tracker.ts',
     'tenant.interceptor.ts',
     'encrypted-values.ts',
+    'rich-values.ts',
     'cart.ts',
     'cart.spec.ts',
   ].map((name) => ['recipes.md', name]),
