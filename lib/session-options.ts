@@ -24,7 +24,10 @@ export interface SessionCookieOptions {
   partitioned?: boolean;
   /** [none] Which cookies Chrome drops last. */
   priority?: 'low' | 'medium' | 'high';
-  /** [true] false: the cookie ends with the browser (Django's SESSION_EXPIRE_AT_BROWSER_CLOSE). */
+  /**
+   * [true] false: the cookie ends with the browser (Django's SESSION_EXPIRE_AT_BROWSER_CLOSE), unless `setExpiry` names a
+   * time, or the login is one with `remember: true`.
+   */
   persistent?: boolean;
 }
 
