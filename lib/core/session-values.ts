@@ -37,6 +37,8 @@ interface Touched {
  * what was removed. Knows what changed without being told: objects that were handed out are compared with what they were.
  */
 export class SessionValues {
+  /** Is told of what is set, deleted or cleared from now on; for values that nobody writes any more. */
+  onLateChange: (() => void) | undefined;
   #stored: ValueTexts;
   #touched: Map<string, Touched> | undefined;
   #removed: Set<string> | undefined;
@@ -92,15 +94,19 @@ export class SessionValues {
       isSet: true,
     });
     this.#removed?.delete(name);
+    this.onLateChange?.();
   }
 
   delete(name: string): boolean {
     const had = this.has(name);
-    if (had) this.#forget(name);
-    return had;
+    if (!had) return false;
+    this.#forget(name);
+    this.onLateChange?.();
+    return true;
   }
 
   clear(): void {
+    this.onLateChange?.();
     this.#touched?.clear();
     this.#removed?.clear();
     this.#clears++;

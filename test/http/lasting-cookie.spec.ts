@@ -27,7 +27,7 @@ class Pages {
   @Post('expiry')
   expiry(@Session() session: AnySession, @Query('as') as: string) {
     session.set('a', 1);
-    session.setExpiry(EXPIRIES[as]() as never);
+    session.setExpiry(EXPIRIES[as]());
     return { atBrowserClose: session.expiresAtBrowserClose, age: session.expiryAge };
   }
 
