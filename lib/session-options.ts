@@ -24,7 +24,10 @@ export interface SessionCookieOptions {
   partitioned?: boolean;
   /** [none] Which cookies Chrome drops last. */
   priority?: 'low' | 'medium' | 'high';
-  /** [true] false: the cookie ends with the browser (Django's SESSION_EXPIRE_AT_BROWSER_CLOSE). */
+  /**
+   * [true] false: the cookie ends with the browser (Django's SESSION_EXPIRE_AT_BROWSER_CLOSE), unless `setExpiry` names a
+   * time, or the login is one with `remember: true`.
+   */
   persistent?: boolean;
 }
 
@@ -96,7 +99,7 @@ export interface SessionOptions {
    * false: you call `clearSessions(app)`, or run `nest-session clear`.
    */
   sweep?: SessionSweepOptions | false;
-  /** [JSON] Another text for each value (Django's SESSION_SERIALIZER). */
+  /** [JSON] Another text for each value (Django's SESSION_SERIALIZER); `accepts` takes Date, BigInt and other classes. */
   serializer?: SessionSerializer;
   /**
    * [false] Refuses requests that pages of other origins make a visitor's browser send: `true`, or an object for more. The

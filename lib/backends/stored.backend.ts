@@ -157,7 +157,7 @@ export class StoredBackend implements SessionBackend<PresentedId> {
       try {
         const value = change(text === undefined ? undefined : this.#parse(text, stored.record.handle));
         if (value === undefined) return undefined;
-        checkJson(value, name);
+        checkJson(value, name, serializer);
         const next = serializer.stringify(value);
         state.values.checkSize(maxSize, { [name]: next });
         return next;

@@ -1,11 +1,19 @@
 /**
  * Turns each top-level value into text and back (Django's SESSION_SERIALIZER). `parse(stringify(v))` must give what
- * `JSON.parse(JSON.stringify(v))` gives: values are checked to be JSON before they come here. The same value must give the
- * same text, for texts are compared to find what changed: one that encrypts with a random nonce makes each read a write.
+ * `JSON.parse(JSON.stringify(v))` gives, and what `accepts` took as it was: nothing else comes here. The text of a value may be
+ * another each time, as with encryption by a random nonce: then values are compared, and to read one writes nothing.
  */
 export interface SessionSerializer {
   stringify(value: unknown): string;
   parse(text: string): unknown;
+  /**
+   * [takes JSON alone] Whether this serializer brings a value back as what it is, though JSON would change it. Asked at
+   * `set` and at the commit for BigInt, NaN, Infinity and class instances (Date, Map, Decimal), wherever in a value they
+   * stand; what one holds is not looked into. What it does not accept is an error or, for classes of your own, a plain
+   * copy. Changes inside are found by the text, or where that is another each time, by `isDeepStrictEqual` of node:util:
+   * private fields are invisible to that.
+   */
+  accepts?(value: unknown): boolean;
 }
 
 /** The serializer in force, for stores that look into values (own columns). */

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { checkJson } from './json-values.js';
 import type { ValueTexts } from './record.js';
-import type { SessionSerializer } from './serializer.js';
+import { jsonSerializer, type SessionSerializer } from './serializer.js';
 import { checkSize } from './value-sizes.js';
 
 /** What a request did to the values, as texts: the part of a change that is about values. */
@@ -23,7 +24,7 @@ export function isReserved(name: string): boolean {
 /** A value that this request touched. */
 interface Touched {
   value: unknown;
-  /** The text that the store holds, or that `set` computed; what an object is compared with at the commit. */
+  /** The text that the store holds, or that `set` computed; it tells what an object was before the commit. */
   text: string;
   /** Set by this request and not written yet; otherwise it was handed out. */
   isSet: boolean;
@@ -31,9 +32,11 @@ interface Touched {
 
 /**
  * The values of one session during one request: texts as the store gave them, parsed when first read; what was set;
- * what was removed. Knows what changed without being told: objects that were handed out are compared as text.
+ * what was removed. Knows what changed without being told: objects that were handed out are compared with what they were.
  */
 export class SessionValues {
+  /** Is told of what is set, deleted or cleared from now on; for values that nobody writes any more. */
+  onLateChange: (() => void) | undefined;
   #stored: ValueTexts;
   #touched: Map<string, Touched> | undefined;
   #removed: Set<string> | undefined;
@@ -81,7 +84,7 @@ export class SessionValues {
       this.delete(name);
       return;
     }
-    const keeping = checkJson(value, name);
+    const keeping = checkJson(value, name, this.#serializer);
     const text = this.#serializer.stringify(value);
     this.#touch(name, {
       value: keeping === 'copy' ? this.#serializer.parse(text) : value,
@@ -89,15 +92,19 @@ export class SessionValues {
       isSet: true,
     });
     this.#removed?.delete(name);
+    this.onLateChange?.();
   }
 
   delete(name: string): boolean {
     const had = this.has(name);
-    if (had) this.#forget(name);
-    return had;
+    if (!had) return false;
+    this.#forget(name);
+    this.onLateChange?.();
+    return true;
   }
 
   clear(): void {
+    this.onLateChange?.();
     this.#touched?.clear();
     this.#removed?.clear();
     this.#clears++;
@@ -117,7 +124,7 @@ export class SessionValues {
   get isModified(): boolean {
     if (this.#clears || this.#removed?.size) return true;
     for (const [, touched] of this.#touched ?? []) {
-      if (touched.isSet || this.#textOf(touched) !== touched.text) return true;
+      if (touched.isSet || this.#hasChanged(touched)) return true;
     }
     return false;
   }
@@ -170,7 +177,7 @@ export class SessionValues {
   /** Whether this request changed the value and did not write it yet. */
   isPending(name: string): boolean {
     const touched = this.#touched?.get(name);
-    if (touched) return touched.isSet || this.#textOf(touched) !== touched.text;
+    if (touched) return touched.isSet || this.#hasChanged(touched);
     return this.#clears > 0 || this.#removed?.has(name) === true;
   }
 
@@ -213,21 +220,34 @@ export class SessionValues {
     return this.#touched?.get(name)?.text ?? this.#stored[name];
   }
 
-  /** The text of a value as it is now; the last one when it cannot be written any more. */
-  #textOf(touched: Touched): string {
-    if (typeof touched.value !== 'object' || touched.value === null) return touched.text;
+  /** Whether an object became something else since its text; also when it cannot be written any more. */
+  #hasChanged({ value, text }: Touched): boolean {
+    if (typeof value !== 'object' || value === null) return false;
     try {
-      return this.#serializer.stringify(touched.value);
+      const now = this.#serializer.stringify(value);
+      return now !== text && !this.#meansTheSame(value, now, text);
     } catch {
-      return '';
+      return true;
     }
+  }
+
+  /**
+   * Whether two texts that differ stand for one value. A serializer may write the time, or a random nonce: then the text
+   * tells nothing, and what it holds is compared.
+   */
+  #meansTheSame(value: object, now: string, before: string): boolean {
+    const serializer = this.#serializer;
+    if (serializer === jsonSerializer) return false;
+    const was = serializer.parse(before);
+    if (serializer.stringify(was) === now) return true;
+    const isAnotherEachTime = serializer.stringify(value) !== now;
+    return isAnotherEachTime && isDeepStrictEqual(serializer.parse(now), was);
   }
 
   /** The text to write. An object that did not change was checked when it was set, or came from the store. */
   #currentText(name: string, touched: Touched): string {
-    if (typeof touched.value !== 'object' || touched.value === null) return touched.text;
-    if (this.#textOf(touched) === touched.text) return touched.text;
-    checkJson(touched.value, name);
+    if (!this.#hasChanged(touched)) return touched.text;
+    checkJson(touched.value, name, this.#serializer);
     return this.#serializer.stringify(touched.value);
   }
 }

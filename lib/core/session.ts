@@ -34,7 +34,8 @@ export interface Session<T extends object = SessionData> {
   /** The value, or undefined. What is changed inside an object is saved; nothing has to be marked. */
   get<K extends SessionKey<T>>(key: K): SessionValue<T, K> | undefined;
   /**
-   * Sets a JSON value; undefined removes it. Class instances are kept as plain copies.
+   * Sets a JSON value, or what the module's `serializer` accepts; undefined removes it. Other class instances are kept as
+   * plain copies.
    *
    * @throws SessionValueError which names the path of what JSON cannot hold (`cart.items[2].when is a Date: …`)
    */

@@ -248,7 +248,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     const { state } = this;
     const { backend } = this.services;
     if (!state?.stored) return;
-    if (!backend.atomic) return void state.values.set(name, value);
+    if (!backend.atomic) return this.#isOver ? undefined : void state.values.set(name, value);
     const changing = backend.atomic(state, state.stored, name, (stored) => stored && value);
     await this.#inTurn(
       changing.catch((error: unknown) => {
@@ -313,9 +313,25 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
 
   #undo(): Promise<void> | undefined {
     this.#isOver = true;
+    if (this.state) this.#warnOfLateChanges(this.state);
     const { follower } = this;
     this.follower = undefined;
     return follower?.undone();
+  }
+
+  /**
+   * What comes after a server error has left is lost, and nobody may ever look: the handler that a timeout has answered
+   * for goes on, and nobody waits for its end.
+   */
+  #warnOfLateChanges(state: SessionState): void {
+    state.values.onLateChange = () => {
+      state.values.onLateChange = undefined;
+      this.services.events.emit('unsaved', { handle: state.handle });
+      const message =
+        'A session was changed after its request had been answered with a server error, by a timeout for example: such ' +
+        'changes are lost. `await session.save()` before the answer, or write by Sessions.open() outside of the request.';
+      this.services.events.warnOnce('unsaved after an error', message);
+    };
   }
 
   get hasFailed(): boolean {
@@ -367,6 +383,7 @@ export class RequestSession implements SessionLifecycle, ResponseGate {
     return this.services.backend.open(this.#readCookies().tokens).then((state) => {
       state.uses = this.#isAsked ? 1 : 0;
       this.state = state;
+      if (this.#isOver) this.#warnOfLateChanges(state);
     });
   }
 

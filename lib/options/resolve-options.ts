@@ -70,6 +70,8 @@ export function resolveOptions(
   const serializer = options.serializer ?? jsonSerializer;
   if (typeof serializer.stringify !== 'function' || typeof serializer.parse !== 'function')
     problems.push('serializer needs two functions: { stringify, parse }.');
+  if (serializer.accepts !== undefined && typeof serializer.accepts !== 'function')
+    problems.push('serializer.accepts is a function: write (value) => value instanceof Date, for example.');
   const debug = options.debug ?? false;
   if (typeof debug !== 'boolean') problems.push('debug is true or false.');
   const alwaysHttps = options.alwaysHttps ?? false;

@@ -10,6 +10,8 @@ it.each([
     'payment.controller.ts',
     'tracker.ts',
     'tenant.interceptor.ts',
+    'encrypted-values.ts',
+    'rich-values.ts',
     'cart.ts',
     'cart.spec.ts',
   ].map((name) => ['recipes.md', name]),

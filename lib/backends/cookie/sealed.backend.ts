@@ -28,6 +28,8 @@ export type OpenedCookie = SealedRecord | NewerRecord;
 
 /** A session, and the cookies that hold it. */
 interface SealedIdentity extends StoredIdentity {
+  /** What they are sealed for: under another name they are not opened. */
+  readonly sealedFor: string;
   readonly cookies: readonly CookieToSet[];
 }
 
@@ -116,8 +118,9 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     return true;
   }
 
-  cookiesFor(session: StoredIdentity, { name }: CookiePlace, present: readonly string[]): CookieToSet[] {
-    const { cookies } = session as SealedIdentity;
+  cookiesFor(session: StoredIdentity, place: CookiePlace, present: readonly string[]): CookieToSet[] {
+    const { name } = place;
+    const { cookies } = this.#sealedFor(session as SealedIdentity, place);
     const isLeftOver = (other: string) =>
       isChunkOf(name, other) && !cookies.some((each) => each.name === other);
     const leftOver = present.filter(isLeftOver).map((each) => ({ name: each, value: undefined }));
@@ -141,6 +144,11 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     }
   }
 
+  /** A session outside of requests is written before anybody says whether it leaves for HTTPS or for plain HTTP. */
+  #sealedFor(session: SealedIdentity, place: CookiePlace): SealedIdentity {
+    return session.sealedFor === place.name ? session : this.#sealed(session.id, session.record, place);
+  }
+
   #sealed(id: string, record: SessionRecord, place: CookiePlace): SealedIdentity {
     const packed = packRecord({ id, record }, this.options.compress);
     const length = CookieSeal.textLength(packed.length);
@@ -149,7 +157,8 @@ export class SealedBackend implements SessionBackend<OpenedCookie> {
     const limit = Math.min(this.options.chunks * capacity, MAX_ALL_COOKIES_BYTES);
     if (length > limit) throw tooLarge(record, length, limit, this.options.chunks);
     const text = this.#seal.seal(packed, contextOf(place.name, count));
-    return { id, key: keyOf(id), record, cookies: splitIntoCookies({ text, count }, place) };
+    const cookies = splitIntoCookies({ text, count }, place);
+    return { id, key: keyOf(id), record, sealedFor: place.name, cookies };
   }
 
   #ambiguous(living: readonly SealedRecord[]): SessionState {

@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { checkJson } from '../../../lib/core/json-values.js';
+import { jsonSerializer } from '../../../lib/core/serializer.js';
 import { SessionValueError } from '../../../lib/errors.js';
 
 class Cart {
@@ -17,7 +18,7 @@ class Cart {
 
 const problem = (value: unknown, name = 'cart'): SessionValueError => {
   try {
-    checkJson(value, name);
+    checkJson(value, name, jsonSerializer);
   } catch (error) {
     if (error instanceof SessionValueError) return error;
     throw error;
@@ -26,6 +27,51 @@ const problem = (value: unknown, name = 'cart'): SessionValueError => {
 };
 
 describe('checkJson', () => {
+  describe('takes what the serializer accepts', () => {
+    const taking = (accepts: (value: unknown) => boolean) => ({ accepts });
+    const all = taking(() => true);
+
+    it.each<[string, unknown]>([
+      ['a Date', { at: new Date() }],
+      ['a BigInt', 10n],
+      ['NaN', [NaN]],
+      ['a class instance, as it is', new Cart()],
+      ['whatever it holds', new Map([['f', () => 1]])],
+      ['what has toJSON()', [new URL('http://localhost')]],
+    ])('%s', (_, value) => {
+      expect(checkJson(value, 'cart', all)).toBe('same');
+    });
+
+    it('asks for nothing that JSON keeps', () => {
+      const asked: unknown[] = [];
+      const noting = taking((value) => asked.push(value) < 0);
+      checkJson({ a: [1, 'x', null, true, { b: undefined }] }, 'cart', noting);
+      expect(checkJson([new Cart()], 'cart', noting)).toBe('copy');
+      expect(asked).toEqual([new Cart()]);
+    });
+
+    it.each<[string, unknown, string]>([
+      ['a function', [() => 1], 'is a function'],
+      ['a symbol', [Symbol('s')], 'is a symbol'],
+      ['a promise', [Promise.resolve()], 'is a Promise'],
+      ['a weak collection', [new WeakMap()], 'is a weak collection'],
+      ['a hole', [, 1], 'is a hole'], // eslint-disable-line no-sparse-arrays
+    ])('but never %s', (_, value, what) => {
+      expect(() => checkJson(value, 'cart', all)).toThrow(what);
+    });
+
+    it('as a method of the serializer', () => {
+      class Dates {
+        readonly kind = Date;
+        accepts(value: unknown) {
+          return value instanceof this.kind;
+        }
+      }
+      expect(checkJson(new Date(), 'cart', new Dates())).toBe('same');
+      expect(() => checkJson([1n], 'cart', new Dates())).toThrow('cart[0] is a BigInt');
+    });
+  });
+
   describe('keeps what JSON keeps', () => {
     it.each<[string, unknown]>([
       ['texts', 'tea'],
@@ -43,13 +89,13 @@ describe('checkJson', () => {
       ['the same object twice', ((tea) => [tea, { tea }])({ name: 'tea' })],
       ['texts with lone surrogates', '\ud800'],
     ])('%s', (_, value) => {
-      expect(checkJson(value, 'name')).toBe('same');
+      expect(checkJson(value, 'name', jsonSerializer)).toBe('same');
     });
 
     it('any JSON value comes back as it was', () => {
       fc.assert(
         fc.property(fc.jsonValue(), (value) => {
-          expect(checkJson(value, 'name')).toBe('same');
+          expect(checkJson(value, 'name', jsonSerializer)).toBe('same');
           const text = JSON.stringify(value);
           assert.deepEqual(JSON.parse(text), value); // loosely: -0 comes back as 0, which is equal to it
           expect(JSON.stringify(JSON.parse(text))).toBe(text);
@@ -65,7 +111,7 @@ describe('checkJson', () => {
       ['a subclass of Array', new (class Items extends Array<string> {})('a', 'b')],
       ['an object with a prototype of its own', Object.create({ inherited: 1 })],
     ])('%s', (_, value) => {
-      expect(checkJson(value, 'name')).toBe('copy');
+      expect(checkJson(value, 'name', jsonSerializer)).toBe('copy');
     });
   });
 
@@ -122,7 +168,7 @@ describe('checkJson', () => {
       [JSON.parse('{"__proto__": [1, 2]}'), ''],
     ])('%o', (value, message) => {
       if (message) expect(problem(value).message).toBe(message);
-      else expect(checkJson(value, 'cart')).toBe('same');
+      else expect(checkJson(value, 'cart', jsonSerializer)).toBe('same');
     });
 
     it('as the error that users catch', () => {

@@ -183,6 +183,7 @@ describe('resolveOptions', () => {
         /^sweep.interval is not an option: the options are every, batchSize, pause/,
       ],
       [{ load: 'always' }, /^load is 'lazy' or 'eager'/],
+      [{ serializer: { ...jsonSerializer, accepts: true } }, /^serializer.accepts is a function/],
       [{ serializer: {} }, /^serializer needs two functions: \{ stringify, parse \}/],
       [{ resave: false }, /^resave is not an option: leave it out, nothing is saved that did not change/],
       [{ saveUninitialized: true }, /^saveUninitialized is not an option: leave it out/],

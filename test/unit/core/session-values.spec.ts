@@ -55,6 +55,35 @@ describe('SessionValues', () => {
       expect(plain(values.changes())).toEqual(set({ cart: '{"items":[1,2]}' }));
     });
 
+    it.each([
+      ['is another each time', () => String(Math.random())],
+      ['tells the time', () => String(Math.floor(performance.now() * 1e3))],
+    ])('what was changed inside, by a serializer whose text %s', (_, stamp) => {
+      const stringify = (value: unknown) => `${stamp()} ${JSON.stringify(value)}`;
+      const parse = (text: string) => JSON.parse(text.slice(text.indexOf(' '))) as unknown;
+      const values = new SessionValues(
+        { cart: '1 {"items":[1]}', read: '2 {"a":{}}' },
+        { stringify, parse },
+        never,
+      );
+      values.get('read');
+      const cart = values.get('cart') as { items: number[] };
+      expect([values.isModified, values.changes(), values.isPending('cart')]).toEqual([
+        ...[false, undefined, false],
+      ]);
+
+      cart.items.push(2);
+      expect([values.isModified, values.isPending('cart'), values.isPending('read')]).toEqual([
+        ...[true, true, false],
+      ]);
+      const changes = values.changes()!;
+      expect(Object.keys(changes.set)).toEqual(['cart']);
+      expect(parse(changes.set.cart)).toEqual({ items: [1, 2] });
+
+      values.settle(changes);
+      expect(values.isModified).toBe(false);
+    });
+
     it('what was changed inside a value after it was set', () => {
       const values = open();
       const cart = { items: [1] };
