@@ -11,9 +11,10 @@ export function withoutSecrets(cause: unknown): Error | undefined {
   const { name, message, stack } = Object(cause) as Record<keyof Error, unknown>;
   const text = [message, cause].find((each) => typeof each === 'string') ?? '';
   const code = codeOf(cause);
-  const safe = new Error(redact(text, code) + notesOf(cause, code, text));
+  const words = isRaised(cause, code) ? RAISED : redact(text, code);
+  const safe = new Error(words + notesOf(cause, code, text));
   REDACTED.add(safe);
-  safe.name = typeof name === 'string' && /^[\w$]{1,64}$/.test(name) ? name : 'Error';
+  safe.name = isName(name) ? name : 'Error';
   safe.stack = [`${safe.name}: ${safe.message}`, ...framesOf(stack, text)].join('\n');
   return code === undefined ? safe : Object.assign(safe, { code });
 }
@@ -31,13 +32,26 @@ export function withoutControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
+/** In place of what triggers and functions of the database say by themselves: it may have the values of a row in it. */
+const RAISED = 'a trigger or a function of the database refused it';
+const CODES_OF_RAISED = /^(?:P0001|ER_SIGNAL_\w+|SQLITE_CONSTRAINT_TRIGGER)$/;
+
+function isRaised(cause: unknown, code: unknown): boolean {
+  const { driverError, routine = (Object(driverError) as { routine?: unknown }).routine } = Object(cause) as {
+    driverError?: unknown;
+    routine?: unknown;
+  };
+  // PostgreSQL's RAISE may give any code, and names itself beside it.
+  return routine === 'exec_stmt_raise' || CODES_OF_RAISED.test(String(code));
+}
+
 const QUOTES = '\'"`‘’‚“”„«»';
 
 /**
  * From the first quote or bracket to the last, as what is quoted may have quotes itself; to the end where the other one is
- * missing, because the driver has cut its message off.
+ * missing, because the driver has cut its message off, or because a value opens one and ends.
  */
-const QUOTED = new RegExp(`[${QUOTES}([{<](?:.*[${QUOTES})\\]}>]|.*)`, 's');
+const QUOTED = new RegExp(`[${QUOTES}([{<](?:.*[${QUOTES})\\]}>]|.*)`, 'gs');
 
 /** MySQL cuts messages off at 512 bytes, and others elsewhere: so long a one may end within what is quoted. */
 const LONG = 250;
@@ -54,6 +68,7 @@ const ABOUT_NAMES: readonly unknown[] = [
 const KNOWN_SENTENCES: readonly RegExp[] = [
   /^relation "[\w$.]{1,64}" does not exist$/,
   /^Table '[\w$.-]{1,130}' doesn't exist$/,
+  /^CONSTRAINT `[\w$.]{1,130}` failed for `[\w$-]{1,64}`\.`[\w$]{1,64}`$/,
   /^Unknown column '[\w$.]{1,130}' in '(?:field list|where clause|SELECT|INSERT INTO|SET|WHERE|order clause)'$/i,
   /^(?:SqliteError: )?no such (?:table|column): [\w$.]{1,64}$/,
   /^(?:SqliteError: )?table [\w$.]{1,64} has no column named [\w$]{1,64}$/,
@@ -63,21 +78,29 @@ const KNOWN_SENTENCES: readonly RegExp[] = [
   /^OOM command not allowed when used memory > 'maxmemory'/,
 ];
 
-/** Where the column stands after the value: at the end, so that no value can pretend it. */
-const COLUMN_AT_THE_END =
-  /for column [`']?(?:[`']?[\w$]{1,64}[`']?\.){0,2}[`']?[\w$]{1,64}[`']? at row \d{1,9}$/;
+/** Where the column or the key stands after the value: at the end, so that no value can pretend it. */
+const PLACE_AT_THE_END =
+  /for (?:column [`']?(?:[`']?[\w$]{1,64}[`']?\.){0,2}[`']?[\w$]{1,64}[`']? at row \d{1,9}|key '[\w$.]{1,64}')$/;
+
+/** Ids have 43 characters, keys 64; names of tables and columns are hardly ever as long, and have no digits then. */
+const LIKE_AN_ID = /(?=[\w-]*\d)[\w-]{40,}/;
 
 const MIGRATION = /^(?:Create|Upgrade)SessionTable\d{13}$/;
 
 function redact(text: string, code: unknown): string {
   const known = KNOWN_SENTENCES.map((each) => each.exec(text)?.[0]).find((each) => each !== undefined);
+  if (known !== undefined && !LIKE_AN_ID.test(known)) return withoutControls(known).slice(0, 300);
   const isAboutOneName = ABOUT_NAMES.includes(code) && isName(ONE_QUOTED.exec(text)?.[1]);
-  return withoutControls(known ?? (isAboutOneName ? text : cut(text))).slice(0, 300);
+  return withoutControls(isAboutOneName ? text : cut(text)).slice(0, 300);
 }
 
 function cut(text: string): string {
-  const column = COLUMN_AT_THE_END.exec(text)?.[0];
-  if (column !== undefined) return `${cut(text.slice(0, -column.length).trimEnd())} ${column}`;
+  const place = PLACE_AT_THE_END.exec(text)?.[0];
+  if (place === undefined || LIKE_AN_ID.test(place)) return withoutQuoted(text);
+  return `${withoutQuoted(text.slice(0, -place.length).trimEnd())} ${place}`;
+}
+
+function withoutQuoted(text: string): string {
   // An apostrophe that is alone quotes nothing: "You can't write against a read only replica."
   const isQuoting = !/^[^'"`([{<]*[a-z]'[a-z][^'"`)\]}>]*$/i.test(text);
   return (isQuoting ? text.replace(text.length > LONG ? QUOTED_TO_THE_END : QUOTED, '…') : text).replace(
@@ -108,9 +131,9 @@ function migrationFor(code: unknown, text: string): string[] {
   return [];
 }
 
-/** A word as tables and columns are called; ids have 43 characters, keys 64. */
-function isName(text: unknown): boolean {
-  return typeof text === 'string' && /^[\w$.-]{1,63}$/.test(text) && !/^(?=.*\d)[\w-]{40,}$/.test(text);
+/** A word as tables and columns are called, and errors and codes too. */
+function isName(text: unknown): text is string {
+  return typeof text === 'string' && /^[\w$.-]{1,63}$/.test(text) && !LIKE_AN_ID.test(text);
 }
 
 function codeOf(cause: unknown): string | number | undefined {
@@ -119,7 +142,7 @@ function codeOf(cause: unknown): string | number | undefined {
     code?: unknown;
   };
   if (typeof code === 'number') return code;
-  return typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : undefined;
+  return isName(code) ? code : undefined;
 }
 
 /** The stack begins with the message, whose lines may look like frames: without it there is no telling them apart. */

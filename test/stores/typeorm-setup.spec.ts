@@ -282,6 +282,17 @@ await describeDatabases('TypeOrmSessionStore set up', ({ entity, name, create })
       expect(table?.columns.map(({ name }) => name)).not.toContain('trail');
     });
 
+    it('says what to do when the name is taken, and leaves that table as it is', async () => {
+      const dataSource = await connect({ entities: [entity], migrations: [create] });
+      const table = dataSource.driver.escape('session');
+      await dataSource.query(`CREATE TABLE ${table} (sid varchar(200) PRIMARY KEY, sess text)`);
+      await dataSource.query(`INSERT INTO ${table} VALUES ('a', '{}')`);
+      await expect(dataSource.runMigrations()).rejects.toThrow(
+        /a table session already, with the columns sid, sess\. .*connect-pg-simple.*createSessionTable\('visitor_session'/,
+      );
+      expect(await dataSource.query(`SELECT sid FROM ${table}`)).toEqual([{ sid: 'a' }]);
+    });
+
     it('says what to do first when there is no table to upgrade', async () => {
       const dataSource = await connect({ entities: [entity], migrations: [upgrade] });
       await expect(dataSource.runMigrations()).rejects.toThrow('let createSessionTable make it first');

@@ -76,6 +76,17 @@ describe("The cause of a store's failure", () => {
     ["Data too long for column 'age' at row 1", "Data too long for column 'age' at row 1"],
     ["Bad value 'x', cut off: hunter2".padEnd(300, ' hunter2'), 'Bad value …'],
     ['Unterminated "hunter2', 'Unterminated …'],
+    ['Closed `x` and opened (hunter2', 'Closed … and opened …'],
+    [
+      "Duplicate entry 'x' for key 'hunter2' for key 'session.PRIMARY'",
+      "Duplicate entry … for key 'session.PRIMARY'",
+    ],
+    [
+      'CONSTRAINT `session.data` failed for `web`.`session`',
+      'CONSTRAINT `session.data` failed for `web`.`session`',
+    ],
+    [`relation "${'Zx9_'.repeat(11)}" does not exist`, 'relation … does not exist'],
+    [`Duplicate entry 'x' for key '${'ab12'.repeat(16)}'`, 'Duplicate entry …'],
     ['one\r\ntwo\u001b[31m\u202ethree\u2028four', 'one two …'],
     [
       "READONLY You can't write against a read only replica.",
@@ -129,6 +140,25 @@ describe("The cause of a store's failure", () => {
       Object.assign(new Error('failed'), { code: 'a\nhunter2', name: 'hunter2\u001b[1m' }),
     );
     expect([cause.name, cause.code]).toEqual(['Error', undefined]);
+
+    const key = 'ab12'.repeat(16);
+    const keyed = causeOf(Object.assign(new Error('failed'), { code: key, name: key }));
+    expect([keyed.name, keyed.code]).toEqual(['Error', undefined]);
+  });
+
+  it.each<[string, object]>([
+    ['PostgreSQL', { code: 'P0001', table: 'audit' }],
+    ['PostgreSQL, under a code of its own', { code: '23505', routine: 'exec_stmt_raise', table: 'audit' }],
+    ['MariaDB', { code: 'ER_SIGNAL_EXCEPTION', table: 'audit' }],
+    ['SQLite', { code: 'SQLITE_CONSTRAINT_TRIGGER', table: 'audit' }],
+  ])('repeats no word of a trigger, which may have a row in it (%s)', (_, properties) => {
+    const driverError = Object.assign(new Error('hunter2 is not allowed'), properties);
+    const wrapped = Object.assign(new Error(driverError.message), { driverError });
+    expect(causeOf(driverError).message).toBe(
+      'a trigger or a function of the database refused it · table audit',
+    );
+    expect(inspect(causeOf(wrapped), { showHidden: true })).not.toContain('hunter2');
+    expect(causeOf(wrapped).code).toBe((properties as { code: string }).code);
   });
 
   it('takes no frames of a stack whose message was another one', () => {
