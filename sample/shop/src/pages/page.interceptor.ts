@@ -31,7 +31,8 @@ export class PageInterceptor implements NestInterceptor {
       this.host.httpAdapter.setHeader(response, 'Content-Type', 'text/html; charset=utf-8');
       return renderPage(response, page.template, { session, ...(await this.frames.of(session)), ...model });
     }
-    await session.save(); // here, so that a failure still gets the shop's own error page
+    // Here, so that a failure still gets the shop's own error page. Where nothing changed, a save would begin a session.
+    if (session.modified) await session.save();
     throw new SeeOther(nextPageOf(page, model, request));
   }
 }
