@@ -78,9 +78,12 @@ const KNOWN_SENTENCES: readonly RegExp[] = [
   /^OOM command not allowed when used memory > 'maxmemory'/,
 ];
 
-/** Where the column or the key stands after the value: at the end, so that no value can pretend it. */
-const PLACE_AT_THE_END =
-  /for (?:column [`']?(?:[`']?[\w$]{1,64}[`']?\.){0,2}[`']?[\w$]{1,64}[`']? at row \d{1,9}|key '[\w$.]{1,64}')$/;
+/** Where the column stands after the value: at the end, so that no value can pretend it. */
+const COLUMN_AT_THE_END =
+  /for column [`']?(?:[`']?[\w$]{1,64}[`']?\.){0,2}[`']?[\w$]{1,64}[`']? at row \d{1,9}$/;
+
+/** The same for the key of a duplicate entry; elsewhere a value may be the last, and end like this. */
+const KEY_AT_THE_END = /for key '[\w$.]{1,64}'$/;
 
 /** Ids have 43 characters, keys 64; names of tables and columns are hardly ever as long, and have no digits then. */
 const LIKE_AN_ID = /(?=[\w-]*\d)[\w-]{40,}/;
@@ -95,7 +98,7 @@ function redact(text: string, code: unknown): string {
 }
 
 function cut(text: string): string {
-  const place = PLACE_AT_THE_END.exec(text)?.[0];
+  const place = (/^Duplicate entry /.test(text) ? KEY_AT_THE_END : COLUMN_AT_THE_END).exec(text)?.[0];
   if (place === undefined || LIKE_AN_ID.test(place)) return withoutQuoted(text);
   return `${withoutQuoted(text.slice(0, -place.length).trimEnd())} ${place}`;
 }

@@ -81,6 +81,7 @@ describe("The cause of a store's failure", () => {
       "Duplicate entry 'x' for key 'hunter2' for key 'session.PRIMARY'",
       "Duplicate entry … for key 'session.PRIMARY'",
     ],
+    ["Truncated incorrect INTEGER value: 'x' for key 'hunter2'", 'Truncated incorrect INTEGER value: …'],
     [
       'CONSTRAINT `session.data` failed for `web`.`session`',
       'CONSTRAINT `session.data` failed for `web`.`session`',
