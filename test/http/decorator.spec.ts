@@ -179,11 +179,16 @@ describe.each(platforms)('@Session() · %s', (platform) => {
     expect((await browser.get('/value')).json()).toEqual({ cart: { items: ['tea', 'milk', 'rice'] } });
   });
 
-  it.each(['get', 'set', 'has', 'size', 'data', 'keys', 'isNew', 'handle', 'cycleId', 'clear', 'expiresAt'])(
+  it.each(['get', 'set', 'has', 'size', 'data', 'keys', 'handle', 'cycleId', 'clear', 'expiresAt'])(
     'throws before anything loaded it, with a cookie and without: %s',
     async (what) => {
       for (const visitor of [browser, new Browser(app.url)])
         expect((await visitor.get(`/unloaded/${what}`)).json()).toEqual({ code: 'SESSION_NOT_LOADED' });
     },
   );
+
+  it('tells before that whether a session is new where no cookie came, and throws where one did', async () => {
+    expect((await browser.get('/unloaded/isNew')).json()).toEqual({ code: 'SESSION_NOT_LOADED' });
+    expect((await new Browser(app.url).get('/unloaded/isNew')).json()).toEqual({ code: 'none' });
+  });
 });
