@@ -186,6 +186,43 @@ await describeDatabases('the session table beside what an application has', ({ e
     expect(Object.keys((await store.load(busy))!.values)).toHaveLength(20);
   });
 
+  it('asks again for what was being read when the connection broke, and repeats no write', async () => {
+    const { dataSource, store } = await connect();
+    const key = newKey();
+    await store.create(key, aRecord({ userId: 'ada' }));
+    const blocker = dataSource.createQueryRunner();
+    cleanUp.push(() => blocker.release());
+    const table = dataSource.driver.escape('session');
+    const [lock, unlock, waiting, end] =
+      name === 'PostgreSQL'
+        ? [
+            `BEGIN; LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`,
+            'COMMIT',
+            `SELECT pid AS id FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+            'SELECT pg_terminate_backend(%)',
+          ]
+        : [
+            `LOCK TABLES ${table} WRITE`,
+            'UNLOCK TABLES',
+            `SELECT id FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table%'`,
+            'KILL %',
+          ];
+    /** Breaks the connection under a statement that waits. */
+    const cutUnder = async (work: () => Promise<unknown>): Promise<unknown> => {
+      await blocker.query(lock);
+      const outcome = work().catch((error: unknown) => error);
+      let found: { id: number | string }[] = [];
+      while (found.length === 0) found = await dataSource.query(waiting);
+      await dataSource.query(end.replace('%', String(found[0].id)));
+      await blocker.query(unlock);
+      return outcome;
+    };
+    expect(await cutUnder(() => store.load(key))).toMatchObject({ userId: 'ada' });
+    expect(await cutUnder(() => store.findByUser('ada'))).toHaveLength(1);
+    expect(await cutUnder(() => store.count())).toBe(1);
+    expect(await cutUnder(() => store.touch(key, aChange()))).toBeInstanceOf(Error);
+  });
+
   describe('in a transaction of the application that is rolled back', () => {
     const failing = async (dataSource: DataSource, work: () => Promise<unknown>) => {
       const rolledBack = runInTransaction(

@@ -21,6 +21,22 @@ const LOST_TO_ANOTHER: readonly unknown[] = [
   'SQLITE_BUSY_SNAPSHOT',
 ];
 
+/** The connection broke under the statement: nobody knows whether a write was done, but a read may be asked again. */
+const CONNECTION_LOST: readonly unknown[] = [
+  '57P01', // PostgreSQL: admin_shutdown
+  '57P02', // crash_shutdown
+  '08003', // connection_does_not_exist
+  '08006', // connection_failure
+  'PROTOCOL_CONNECTION_LOST',
+  'ER_CONNECTION_KILLED',
+  'ER_SERVER_SHUTDOWN',
+  'ECONNRESET',
+  'EPIPE',
+];
+
+const MAX_READS_AGAIN = 2;
+const READ_AGAIN_AFTER_MS = 10;
+
 const MAX_TRIES = 20;
 /** Who lost waits for a random time, twice as long each time: two that begin again at once meet again. */
 const MAX_WAIT_MS = 50;
@@ -51,6 +67,29 @@ export async function repeatWhenUndone<T>(work: () => Promise<T>): Promise<T> {
       await pause(Math.random() * Math.min(2 ** tries, MAX_WAIT_MS));
     }
   }
+}
+
+/**
+ * Asks again, on another connection, for what was being read when the connection broke: behind a proxy, a fail-over or a
+ * restart an idle connection of the pool may be dead without anybody having noticed.
+ *
+ * @throws as {@link repeatWhenUndone}
+ */
+export async function readAgainWhenBroken<T>(read: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await repeatWhenUndone(read);
+    } catch (error) {
+      if (tries > MAX_READS_AGAIN || !isConnectionLost(error)) throw error;
+      await pause(READ_AGAIN_AFTER_MS); // node-postgres may give the same one out before it has seen its end
+    }
+  }
+}
+
+function isConnectionLost(error: unknown): boolean {
+  // node-postgres has no code for it.
+  const { message } = Object(error) as { message?: unknown };
+  return CONNECTION_LOST.includes(codeOf(error)) || String(message).startsWith('Connection terminated');
 }
 
 function codeOf(error: unknown): unknown {

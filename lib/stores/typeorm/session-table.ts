@@ -15,7 +15,7 @@ import {
 } from 'typeorm';
 import type { EpochMs } from '../../core/clock.js';
 import { RECORD_FORMAT } from '../../core/record.js';
-import { isDuplicate, repeatWhenUndone } from './driver-errors.js';
+import { isDuplicate, readAgainWhenBroken, repeatWhenUndone } from './driver-errors.js';
 import { BatchSize } from './cleaning/batch-size.js';
 import { PostgresStatements } from './cleaning/postgres-statements.js';
 import { PostgresWalk } from './cleaning/postgres-walk.js';
@@ -100,7 +100,7 @@ export class SessionTable {
 
   /** The row of a key, and the one that had it before its last rename. */
   load(key: string): Promise<SessionEntity[]> {
-    return repeatWhenUndone(() => this.#hotStatements.load(key));
+    return readAgainWhenBroken(() => this.#hotStatements.load(key));
   }
 
   find(where: RowsWhere): Promise<SessionEntity[]> {
@@ -261,7 +261,7 @@ export class SessionTable {
   }
 
   #read<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
-    return repeatWhenUndone(() => this.#connections.use(({ manager }) => work(manager)));
+    return readAgainWhenBroken(() => this.#connections.use(({ manager }) => work(manager)));
   }
 
   #select(
