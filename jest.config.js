@@ -32,4 +32,6 @@ export default {
   testTimeout: 20_000,
   // Tests wait for servers and timers more than they compute: by default Jest would leave one core unused.
   maxWorkers: '100%',
+  // Modules of test files that are over are never freed, and the collector takes longer and longer.
+  workerIdleMemoryLimit: '1GB',
 };
