@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Elsewhere, npm, packElsewhere, root } from './packed.js';
 
@@ -19,6 +19,10 @@ describe.each([
       ['install', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'],
       application,
     );
+    // No scripts ran, which would have built it or fetched the build: it is taken from here.
+    const sqlite = 'node_modules/better-sqlite3';
+    await rm(join(application, sqlite), { recursive: true });
+    await cp(join(root, sqlite), join(application, sqlite), { recursive: true });
   });
   afterAll(() => elsewhere.remove());
 

@@ -6,7 +6,12 @@ import { AppController } from './app.controller';
 
 @Module({
   imports: [
-    TypeOrmModule.forRoot({ type: 'sqljs', autoLoadEntities: true, synchronize: true }),
+    TypeOrmModule.forRoot({
+      type: 'better-sqlite3',
+      database: ':memory:',
+      autoLoadEntities: true,
+      synchronize: true,
+    }),
     SessionModule.forRoot({
       store: TypeOrmSessionStore,
       secret: 'only for this test: 9f2c7b1e4d8a6035',
