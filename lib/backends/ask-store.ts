@@ -99,12 +99,12 @@ export class AskStore {
 
 /** Of the store's own making; also of the other build of the package. */
 function isNewerFormat(error: unknown): error is SessionFormatException {
-  return (error as Partial<SessionFormatException> | undefined | null)?.code === 'SESSION_FORMAT_NEWER';
+  return hasCode(error, 'SESSION_FORMAT_NEWER');
 }
 
 /** A mistake of the program and no failure of the store; also of the other build of the package. */
 export function isUnsupported(error: unknown): error is SessionStoreUnsupportedError {
-  return (error as Partial<SessionStoreUnsupportedError> | undefined)?.code === 'SESSION_STORE_UNSUPPORTED';
+  return hasCode(error, 'SESSION_STORE_UNSUPPORTED');
 }
 
 /** The store is well, and what it was to write is too much; also of the other build. */

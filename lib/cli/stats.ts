@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { hasCode } from '../errors.js';
 import type { SessionStore } from '../stores/session-store.js';
 import { addStoreOptions, type OnStore, onStore, type StoreOptions, type Surroundings } from './on-store.js';
 import { columns } from './texts.js';
@@ -42,7 +43,7 @@ async function unlessUnsupported(ask: () => Promise<number>): Promise<number | u
   try {
     return await ask();
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'SESSION_STORE_UNSUPPORTED') return undefined;
+    if (hasCode(error, 'SESSION_STORE_UNSUPPORTED')) return undefined;
     throw error;
   }
 }

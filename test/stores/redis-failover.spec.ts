@@ -1,42 +1,15 @@
 import { jest } from '@jest/globals';
-import { Controller, Get, Logger, Post } from '@nestjs/common';
-import { Session, SessionHealthIndicator } from 'nest-session';
-import { type RedisClient, RedisSessionStore } from 'nest-session/redis';
+import { Logger } from '@nestjs/common';
+import { SessionHealthIndicator } from 'nest-session';
+import { RedisSessionStore } from 'nest-session/redis';
 import { aChange, aRecord, newKey } from 'nest-session/testing';
 import { openConnection, withIoRedis, withNodeRedis } from '../../lib/stores/redis/redis-connection.js';
 import { Browser } from '../support/browser.js';
 import { CuttableProxy } from '../support/cuttable-proxy.js';
 import { platforms, startApp, type TestApp } from '../support/http-app.js';
-import { clientKinds, ioRedis6, nodeRedis5 } from '../support/redis-clients.js';
+import { ioRedis6, nodeRedis5 } from '../support/redis-clients.js';
 import { describeWithServers, TestServer, until } from '../support/redis-servers.js';
-
-interface Connected {
-  client: RedisClient;
-  close(): Promise<void>;
-}
-
-const ways: [string, (url: string) => Promise<Connected>][] = [
-  ...clientKinds.map((kind): [string, (url: string) => Promise<Connected>] => [
-    `your ${kind.name}`,
-    kind.connect,
-  ]),
-  ['a node-redis of its own', (url) => openConnection(url, [withNodeRedis])],
-  ['an ioredis of its own', (url) => openConnection(url, [withIoRedis])],
-];
-
-@Controller()
-class Pages {
-  @Post('write')
-  write(@Session() session: Session<{ views: number }>) {
-    session.set('views', (session.get('views') ?? 0) + 1);
-    return { views: session.get('views') };
-  }
-
-  @Get('read')
-  read(@Session() session: Session<{ views: number }>) {
-    return { views: session.get('views') ?? null };
-  }
-}
+import { Views, ways } from '../support/redis-ways.js';
 
 describeWithServers('RedisSessionStore after a fail-over by REPLICAOF', () => {
   let primary: TestServer;
@@ -135,7 +108,7 @@ describeWithServers('RedisSessionStore after a fail-over by REPLICAOF', () => {
     it('answers every request, and health says up', async () => {
       app = await startApp({
         platform,
-        controllers: [Pages],
+        controllers: [Views],
         store: RedisSessionStore.with({ url: name.url }),
       });
       const visitor = new Browser(app.url);

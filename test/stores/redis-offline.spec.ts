@@ -1,41 +1,12 @@
 import { jest } from '@jest/globals';
-import { Controller, Get, Logger, Post } from '@nestjs/common';
-import { Session } from 'nest-session';
+import { Logger } from '@nestjs/common';
 import { type RedisClient, RedisSessionStore } from 'nest-session/redis';
 import { aChange, aRecord, newKey } from 'nest-session/testing';
-import { openConnection, withIoRedis, withNodeRedis } from '../../lib/stores/redis/redis-connection.js';
 import { Browser } from '../support/browser.js';
 import { platforms, startApp, type TestApp } from '../support/http-app.js';
-import { clientKinds, ioRedis6, nodeRedis5 } from '../support/redis-clients.js';
+import { ioRedis6, nodeRedis5 } from '../support/redis-clients.js';
 import { describeWithServers, TestServer, until } from '../support/redis-servers.js';
-
-interface Connected {
-  client: RedisClient;
-  close(): Promise<void>;
-}
-
-const ways: [string, (url: string) => Promise<Connected>][] = [
-  ...clientKinds.map((kind): [string, (url: string) => Promise<Connected>] => [
-    `your ${kind.name}`,
-    kind.connect,
-  ]),
-  ['a node-redis of its own', (url) => openConnection(url, [withNodeRedis])],
-  ['an ioredis of its own', (url) => openConnection(url, [withIoRedis])],
-];
-
-@Controller()
-class Pages {
-  @Post('write')
-  write(@Session() session: Session<{ views: number }>) {
-    session.set('views', (session.get('views') ?? 0) + 1);
-    return { views: session.get('views') };
-  }
-
-  @Get('read')
-  read(@Session() session: Session<{ views: number }>) {
-    return { views: session.get('views') ?? null };
-  }
-}
+import { type Connected, Views, ways } from '../support/redis-ways.js';
 
 describeWithServers('RedisSessionStore while Redis is away', () => {
   let server: TestServer;
@@ -101,7 +72,7 @@ describeWithServers('RedisSessionStore while Redis is away', () => {
     afterEach(() => app?.close());
 
     const start = async (store: Parameters<typeof startApp>[0]['store']) => {
-      app = await startApp({ platform, controllers: [Pages], store, session: { storeTimeout: '500ms' } });
+      app = await startApp({ platform, controllers: [Views], store, session: { storeTimeout: '500ms' } });
       visitor = new Browser(app.url);
     };
     const isUnavailable = async (method: 'GET' | 'POST', path: string) => {

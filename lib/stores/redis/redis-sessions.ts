@@ -46,7 +46,7 @@ import {
   writeSuccessor,
   writeTime,
 } from './session-hash.js';
-import { readText, writeText } from './stored-text.js';
+import { readText, writeText } from '../stored-text.js';
 import { UserIndex } from './user-index.js';
 
 /** A session's key in Redis is the prefix and this. */

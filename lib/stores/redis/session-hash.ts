@@ -8,7 +8,7 @@ import {
   tombstoneOf,
   type Writable,
 } from '../../core/record.js';
-import { readText, writeText } from './stored-text.js';
+import { readText, writeText } from '../stored-text.js';
 
 /*
  * A session is a hash. Redis keeps a hash in one compact block as long as no value is longer than 64 bytes, and pays some

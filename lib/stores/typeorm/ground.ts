@@ -15,8 +15,9 @@ export function checkGround(connections: OwnConnections, metadata: EntityMetadat
   return connections.use(async (runner) => {
     const table = await runner.getTable(metadata.tablePath);
     const problem = table ? problemOf(metadata, table.columns) : missing(metadata);
-    const onServer = isMySql(runner.connection.options.type) ? await problemsOnMySql(runner, metadata) : [];
-    const problems = problem === undefined ? onServer : [problem];
+    if (problem !== undefined) throw new SessionOptionsError([problem]);
+    if (!isMySql(runner.connection.options.type)) return;
+    const problems = await problemsOnMySql(runner, metadata);
     if (problems.length > 0) throw new SessionOptionsError(problems);
   });
 }

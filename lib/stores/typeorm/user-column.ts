@@ -1,14 +1,9 @@
 import { type FindOperator, Raw } from 'typeorm';
+import { escapedText, readText, writeText } from '../stored-text.js';
 import { isMySql } from './entity-metadata.js';
 
 /** Characters, as the databases count them. */
 const MAX_LENGTH = 255;
-
-/** NUL, half of a surrogate pair, or what looks like an encoded id. */
-const NOT_PLAIN = /\0|\p{Surrogate}|^\u0001/u;
-
-/** Begins a text that stands for an id which no database keeps as it is. */
-const ENCODED = '\u0001';
 
 /**
  * A user id as its column keeps it. PostgreSQL takes no NUL, and no database half a character: such an id is written as JSON.
@@ -16,7 +11,7 @@ const ENCODED = '\u0001';
  * @throws RangeError when it does not fit: MySQL without a strict mode would cut it, and give the session to another user
  */
 export function toUserColumn(userId: string): string {
-  const text = NOT_PLAIN.test(userId) ? ENCODED + JSON.stringify(userId) : userId;
+  const text = userId.includes('\0') ? escapedText(userId) : writeText(userId);
   if ([...text].length > MAX_LENGTH)
     throw new RangeError(
       `A user id has ${[...text].length} characters: the table keeps ${MAX_LENGTH} of them at most.`,
@@ -24,8 +19,9 @@ export function toUserColumn(userId: string): string {
   return text;
 }
 
+/** A text that looks encoded, and can't be read, is taken as it stands: bad data is no crash (law 14). */
 export function fromUserColumn(text: string): string {
-  return text.startsWith(ENCODED) ? (JSON.parse(text.slice(1)) as string) : text;
+  return readText(text) ?? text;
 }
 
 /**

@@ -1,11 +1,16 @@
 /**
- * Texts as Redis keeps them. Clients send UTF-8, which has no lone surrogates: a text with one would come back as another.
+ * Texts as servers keep them. Clients send UTF-8, which has no lone surrogates: a text with one would come back as another.
  * Such a text is kept as JSON, which escapes them, behind a mark; one that begins with the mark too.
  */
 const MARK = '\u0001';
 
 export function writeText(text: string): string {
-  return isUtf8(text) && !text.startsWith(MARK) ? text : MARK + JSON.stringify(text);
+  return isUtf8(text) && !text.startsWith(MARK) ? text : escapedText(text);
+}
+
+/** The same for a text that can't be kept as it is for another reason. */
+export function escapedText(text: string): string {
+  return MARK + JSON.stringify(text);
 }
 
 /** @returns undefined when the text is corrupt */
