@@ -1,5 +1,5 @@
 import { aRecord, FakeClock, newKey } from 'nest-session/testing';
-import { TypeOrmSessionStore } from 'nest-session/typeorm';
+import { type SessionEntity, TypeOrmSessionStore } from 'nest-session/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { describeDatabases, type TestDatabase } from '../support/databases.js';
 
@@ -88,5 +88,13 @@ await describeDatabases('user ids', ({ entity, create }) => {
     expect((await store.findByUser('ada', { handle, values: [] }))[0].record.values).toEqual({});
     expect((await store.findByUser('ada', { handle }))[0].record.values).toEqual(values);
     expect(await store.findByUser('bob', { handle })).toEqual([]);
+  });
+
+  it('that look encoded and can not be read are no crash', async () => {
+    const key = newKey();
+    await store.create(key, aRecord({ userId: 'eve' }));
+    await pool.getRepository<SessionEntity>(entity).update({ key }, { userId: '\u0001{broken' });
+    expect(await store.load(key)).toMatchObject({ userId: '\u0001{broken' });
+    expect(await store.findByUser('\u0001{broken')).toEqual([]);
   });
 });

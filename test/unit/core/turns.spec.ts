@@ -25,4 +25,16 @@ describe('Turns', () => {
     await expect(failing).rejects.toThrow('no');
     expect(await next).toBe('yes');
   });
+
+  it('refuses more of one key than may wait, and takes the next when one is done', async () => {
+    const turns = new Turns(2);
+    let letGo = () => {};
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const waiting = [turns.take('a', () => held), turns.take('a', async () => undefined)];
+    await expect(turns.take('a', async () => 'no')).rejects.toThrow(RangeError);
+    expect(await turns.take('b', async () => 'yes')).toBe('yes');
+    letGo();
+    await Promise.all(waiting);
+    expect(await turns.take('a', async () => 'yes')).toBe('yes');
+  });
 });
