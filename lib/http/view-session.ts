@@ -1,15 +1,11 @@
-import type { Session } from '../core/session.js';
+import { inspect } from 'node:util';
+import { type Session, SessionView } from '../core/session.js';
 
 type AnySession = Session<Record<string, unknown>>;
 
 /** What a template finds under these names is the session's own; a value of such a name is in `session.data`. */
-const MEMBERS: ReadonlySet<PropertyKey> = new Set<PropertyKey>([
-  ...['get', 'set', 'has', 'delete', 'pop', 'setDefault', 'update', 'clear', 'keys', 'values', 'entries'],
-  ...['size', 'data', 'atomic', 'flash', 'takeFlash', 'load', 'save', 'flush', 'cycleId', 'setExpiry'],
-  ...['isNew', 'isEmpty', 'accessed', 'modified', 'isConfirmed', 'handle', 'csrfToken', 'createdAt'],
-  ...['lastSeenAt', 'userId', 'authenticatedAt', 'expiresAt', 'absoluteExpiresAt', 'expiryAge'],
-  ...['expiresAtBrowserClose', 'toJSON', 'toString', Symbol.iterator],
-]);
+const MEMBERS = new Set<PropertyKey>([...Reflect.ownKeys(SessionView.prototype), 'toString']);
+for (const hidden of ['constructor', inspect.custom]) MEMBERS.delete(hidden); // who inspects the locals sees no values
 
 /**
  * The session as templates read it: `session.cart` (as in Django), `session.data.cart`, `session.get('cart')`. All of it
